@@ -200,6 +200,36 @@ def _split(joined: str) -> list[str]:
     return joined.split("|") if joined else []
 
 
+_WORDS = {
+    "nl": {"largest": "grootste", "smallest": "kleinste", "rank": "plaats", "top": "eerste", "than": "andere"},
+    "en": {"largest": "largest", "smallest": "smallest", "rank": "place", "top": "among first", "than": "others"},
+}
+
+
+def as_text(register: pd.DataFrame, language: str = "en") -> list[str]:
+    """What was published, as short text: "62", "> 50", "50 to 55", "largest", "place 2"."""
+    words = _WORDS[language]
+    found = []
+    for row in register.itertuples():
+        value = _printed(row.value, row.decimals, language)
+        if row.comparator in ("greater", "less"):
+            found.append(f"{'>' if row.comparator == 'greater' else '<'} {value or words['than']}")
+        elif row.comparator == "between":
+            found.append(f"{value} – {_printed(row.value_high, row.decimals, language)}")
+        elif row.comparator == "equals":
+            found.append(value)
+        else:
+            found.append(f"{words[row.comparator]} {value}".strip())
+    return found
+
+
+def _printed(value: float, decimals: float, language: str) -> str:
+    if np.isnan(value):
+        return ""
+    text = f"{value:g}" if np.isnan(decimals) else f"{value:.{int(decimals)}f}"
+    return text.replace(".", ",") if language == "nl" else text
+
+
 # --- statistics: (rows, variables, codes) -> (value, n) -----------------------------------------------------------------
 
 
