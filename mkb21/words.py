@@ -1,0 +1,181 @@
+"""The words on tables and figures in both languages. Labels of questions stand in data/instrument.yaml instead."""
+
+from __future__ import annotations
+
+# column of a tidy table -> heading in Dutch, heading in English, format (see tables.display)
+COLUMNS = {
+    "alpha": ("alfa", "alpha", "decimals3"),
+    "alpha_if_dropped": ("alfa zonder item", "alpha if dropped", "decimals3"),
+    "alpha_standardized": ("alfa (gestandaardiseerd)", "alpha (standardised)", "decimals3"),
+    "block": ("onderdeel", "block", "text"),
+    "after": ("erna", "after", "text"),
+    "before": ("ervoor", "before", "text"),
+    "chi2": ("χ²", "χ²", "decimals2"),
+    ("ci_low", "ci_high"): ("95%-BI", "95% CI", "interval2"),
+    "cohens_dz": ("Cohens d_z", "Cohen's d_z", "decimals2"),
+    "comparator": ("lezing", "read as", "text"),
+    "computed": ("berekend", "computed", "decimals2"),
+    "correlation": ("correlatie", "correlation", "decimals2"),
+    "correlation_disattenuated": ("gecorrigeerd", "disattenuated", "decimals2"),
+    "cramers_v": ("Cramérs V", "Cramér's V", "decimals2"),
+    "df": ("df", "df", "decimals1"),
+    "difference": ("verschil", "difference", "decimals2"),
+    "dropped": ("afgevallen", "dropped", "integer"),
+    ("dz_ci_low", "dz_ci_high"): ("95%-BI d_z", "95% CI d_z", "interval2"),
+    "estimate": ("schatting", "estimate", "decimals3"),
+    "exceeds_own": ("hoger dan eigen schaal", "above own scale", "bool"),
+    "beta": ("beta (regressie)", "beta (regression)", "decimals2"),
+    "beta_se": ("se", "se", "decimals3"),
+    "figure": ("figuur", "figure", "text"),
+    "first": ("eerste", "first", "text"),
+    ("g_ci_low", "g_ci_high"): ("95%-BI g", "95% CI g", "interval2"),
+    "group": ("groep", "group", "text"),
+    "hedges_g": ("Hedges' g", "Hedges' g", "decimals2"),
+    "holds": ("klopt", "holds", "bool"),
+    "hypothesis": ("hypothese", "hypothesis", "text"),
+    "id": ("bewering", "claim", "text"),
+    "implied": ("verwacht", "implied", "decimals2"),
+    "indicator": ("aanwijzing", "indicator", "text"),
+    "inside": ("binnen interval", "inside interval", "bool"),
+    "item": ("item", "item", "text"),
+    "item_rest_correlation": ("item-restcorrelatie", "item-rest correlation", "decimals2"),
+    "item_total_correlation": ("item-totaalcorrelatie", "item-total correlation", "decimals2"),
+    "lhs": ("variabele", "variable", "text"),
+    "rhs": ("en", "and", "text"),
+    "label": ("omschrijving", "label", "text"),
+    "max": ("max.", "max.", "decimals1"),
+    "max_item_rest_correlation": ("hoogste item-rest", "highest item-rest", "decimals2"),
+    "mean": ("gemiddelde", "mean", "decimals2"),
+    "mean_first": ("gem. eerste", "mean first", "decimals2"),
+    "mean_inter_item_r": ("gem. inter-itemcorrelatie", "mean inter-item correlation", "decimals2"),
+    "mean_second": ("gem. tweede", "mean second", "decimals2"),
+    "measure": ("maat", "measure", "text"),
+    "median": ("mediaan", "median", "decimals1"),
+    "min": ("min.", "min.", "decimals1"),
+    "min_item_rest_correlation": ("laagste item-rest", "lowest item-rest", "decimals2"),
+    "n": ("n", "n", "integer"),
+    "n_asked": ("gevraagd", "asked", "integer"),
+    "n_cases": ("respondenten", "respondents", "integer"),
+    "n_cells": ("cellen", "cells", "integer"),
+    "n_dropped": ("deels ingevuld", "incomplete", "integer"),
+    "n_first": ("n eerste", "n first", "integer"),
+    "n_items": ("items", "items", "integer"),
+    "n_missing": ("ontbreekt", "missing", "integer"),
+    "n_second": ("n tweede", "n second", "integer"),
+    "n_used": ("n (alfa)", "n (alpha)", "integer"),
+    "n_valid": ("n geldig", "valid n", "integer"),
+    "observed": ("gevonden", "observed", "decimals2"),
+    "next_step": ("volgende stap", "next step", "text"),
+    ("or_ci_low", "or_ci_high"): ("95%-BI (OR)", "95% CI (OR)", "interval2"),
+    "path": ("pad", "path", "text"),
+    "severity": ("ernst", "severity", "text"),
+    "odds_ratio": ("odds ratio", "odds ratio", "decimals2"),
+    "p": ("p", "p", "p"),
+    "p_holm": ("p (Holm)", "p (Holm)", "p"),
+    "percent": ("percentage", "per cent", "percent1"),
+    "percent_first": ("% eerste", "% first", "percent1"),
+    "percent_second": ("% tweede", "% second", "percent1"),
+    "phi": ("phi", "phi", "decimals2"),
+    "place": ("plaats", "place", "text"),
+    "planted": ("ingebouwd", "planted", "decimals2"),
+    "published": ("gepubliceerd", "published", "text"),
+    "r_squared": ("R²", "R²", "decimals2"),
+    "reading": ("lezing", "reading", "text"),
+    "remaining": ("over", "remaining", "integer"),
+    "residual": ("residu", "residual", "decimals2"),
+    "rule": ("regel", "rule", "text"),
+    "scale": ("schaal", "scale", "text"),
+    "scope": ("betreft", "scope", "text"),
+    "sd": ("sd", "sd", "decimals2"),
+    "se": ("se", "se", "decimals3"),
+    "second": ("tweede", "second", "text"),
+    "standard": ("ML", "ML", "decimals3"),
+    "std_all": ("gestandaardiseerd", "standardised", "decimals2"),
+    ("std_ci_low", "std_ci_high"): ("95%-BI (gest.)", "95% CI (std.)", "interval2"),
+    "step": ("stap", "step", "text"),
+    "t": ("t", "t", "decimals2"),
+    "test": ("toets", "test", "text"),
+    "what": ("wat", "what", "text"),
+    "where": ("waar", "where", "text"),
+    "z": ("z", "z", "decimals2"),
+}
+
+# name of a step, rule or reason in the tables of the package -> Dutch, English
+VALUES = {
+    "read": ("gelezen", "read"),
+    "test_entries": ("proefinvoer", "test entries"),
+    "incomplete": ("niet afgemaakt", "not completed"),
+    "outside_province": ("buiten de regio", "outside the region"),
+    "outside_size": ("te groot bedrijf", "company too large"),
+    "duplicates": ("dubbele deelname", "took part twice"),
+    "kept": ("behouden", "kept"),
+    "label_spelling": ("spelling van antwoord gelezen", "answer read in another spelling"),
+    "multiple_blank": ("lege optie naast een gekozen optie", "blank option beside a chosen one"),
+    "out_of_range": ("code buiten de schaal verwijderd", "code outside the scale removed"),
+    "routing": ("antwoord op niet gestelde vraag verwijderd", "answer to a question not asked removed"),
+    "case": ("respondent", "respondent"),
+    "cell": ("antwoord", "answer"),
+    "not_asked": ("niet gevraagd", "not asked"),
+    "not_answered": ("niet beantwoord", "not answered"),
+    "dont_know": ("weet niet / n.v.t.", "don't know / n.a."),
+    "npar": ("geschatte parameters", "free parameters"),
+    "n": ("respondenten", "respondents"),
+    "chisq": ("χ²", "χ²"),
+    "df": ("vrijheidsgraden", "degrees of freedom"),
+    "pvalue": ("p van χ²", "p of χ²"),
+    "baseline_chisq": ("χ² van het nulmodel", "χ² of the baseline model"),
+    "baseline_df": ("vrijheidsgraden van het nulmodel", "degrees of freedom of the baseline model"),
+    "cfi": ("CFI", "CFI"),
+    "tli": ("TLI", "TLI"),
+    "rmsea": ("RMSEA", "RMSEA"),
+    "rmsea_ci_low": ("RMSEA, 90%-BI onder", "RMSEA, 90% CI low"),
+    "rmsea_ci_high": ("RMSEA, 90%-BI boven", "RMSEA, 90% CI high"),
+    "rmsea_pvalue": ("p van RMSEA ≤ .05", "p of RMSEA ≤ .05"),
+    "srmr": ("SRMR", "SRMR"),
+    "logl": ("log-likelihood", "log-likelihood"),
+    "logl_unrestricted": ("log-likelihood, verzadigd", "log-likelihood, saturated"),
+    "aic": ("AIC", "AIC"),
+    "bic": ("BIC", "BIC"),
+    "gfi": ("GFI", "GFI"),
+    "culture": ("cultuur", "culture"),
+    "environment": ("omgeving", "environment"),
+    "motivation": ("motivatie", "motivation"),
+    "use": ("gebruik", "use"),
+    "perception": ("perceptie", "perception"),
+    "reputation": ("reputatie", "reputation"),
+}
+
+
+def _pick(pair, language: str) -> str:
+    if language not in ("nl", "en"):
+        raise ValueError(f"language is {language!r}; use nl or en.")
+    return pair[0] if language == "nl" else pair[1]
+
+
+def say(nl: str, en: str, language: str) -> str:
+    """One of two texts: for the titles that a notebook writes itself."""
+    return _pick((nl, en), language)
+
+
+def values(names, language: str) -> list[str]:
+    """Names of steps, rules or reasons in words; a name without words stays as it is."""
+    return [_pick(VALUES[name], language) if name in VALUES else name for name in names]
+
+
+def names(keys, language: str) -> dict[str, str]:
+    """`values` as a dict: key -> words."""
+    return dict(zip(keys, values(keys, language), strict=True))
+
+
+def columns(names, language: str) -> dict:
+    """The `columns` argument of `tables.display`: heading and format of each column of a tidy table.
+
+    Raises
+    ------
+    ValueError
+        A column without words: add it to `COLUMNS`.
+    """
+    unknown = [name for name in names if name not in COLUMNS]
+    if unknown:
+        raise ValueError(f"No heading for the column {unknown[0]!r}: add it to COLUMNS in mkb21/words.py.")
+    return {name: (_pick(COLUMNS[name], language), COLUMNS[name][2]) for name in names}
