@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-# column of a tidy table -> heading in Dutch, heading in English, format (see tables.display)
+# column of a tidy table -> heading in Dutch, heading in English, format (see tables.display); some names stand for a pair
+# of columns or another format of a column: see SHORT
 COLUMNS = {
     "alpha": ("alfa", "alpha", "decimals3"),
     "alpha_if_dropped": ("alfa zonder item", "alpha if dropped", "decimals3"),
@@ -11,7 +12,8 @@ COLUMNS = {
     "after": ("erna", "after", "text"),
     "before": ("ervoor", "before", "text"),
     "chi2": ("χ²", "χ²", "decimals2"),
-    ("ci_low", "ci_high"): ("95%-BI", "95% CI", "interval2"),
+    "ci": ("95%-BI", "95% CI", "interval2"),
+    "ci_percent": ("95%-BI", "95% CI", "interval1"),
     "cohens_dz": ("Cohens d_z", "Cohen's d_z", "decimals2"),
     "comparator": ("lezing", "read as", "text"),
     "computed": ("berekend", "computed", "decimals2"),
@@ -19,16 +21,18 @@ COLUMNS = {
     "correlation_disattenuated": ("gecorrigeerd", "disattenuated", "decimals2"),
     "cramers_v": ("Cramérs V", "Cramér's V", "decimals2"),
     "df": ("df", "df", "decimals1"),
+    "difference_points": ("verschil (procentpunt)", "difference (points)", "decimals1"),
     "difference": ("verschil", "difference", "decimals2"),
     "dropped": ("afgevallen", "dropped", "integer"),
-    ("dz_ci_low", "dz_ci_high"): ("95%-BI d_z", "95% CI d_z", "interval2"),
+    "dz_ci": ("95%-BI d_z", "95% CI d_z", "interval2"),
     "estimate": ("schatting", "estimate", "decimals3"),
+    "estimate_short": ("schatting", "estimate", "decimals2"),
     "exceeds_own": ("hoger dan eigen schaal", "above own scale", "bool"),
     "beta": ("beta (regressie)", "beta (regression)", "decimals2"),
     "beta_se": ("se", "se", "decimals3"),
     "figure": ("figuur", "figure", "text"),
     "first": ("eerste", "first", "text"),
-    ("g_ci_low", "g_ci_high"): ("95%-BI g", "95% CI g", "interval2"),
+    "g_ci": ("95%-BI g", "95% CI g", "interval2"),
     "group": ("groep", "group", "text"),
     "hedges_g": ("Hedges' g", "Hedges' g", "decimals2"),
     "holds": ("klopt", "holds", "bool"),
@@ -66,7 +70,7 @@ COLUMNS = {
     "n_valid": ("n geldig", "valid n", "integer"),
     "observed": ("gevonden", "observed", "decimals2"),
     "next_step": ("volgende stap", "next step", "text"),
-    ("or_ci_low", "or_ci_high"): ("95%-BI (OR)", "95% CI (OR)", "interval2"),
+    "or_ci": ("95%-BI (OR)", "95% CI (OR)", "interval2"),
     "path": ("pad", "path", "text"),
     "severity": ("ernst", "severity", "text"),
     "odds_ratio": ("odds ratio", "odds ratio", "decimals2"),
@@ -91,13 +95,27 @@ COLUMNS = {
     "second": ("tweede", "second", "text"),
     "standard": ("ML", "ML", "decimals3"),
     "std_all": ("gestandaardiseerd", "standardised", "decimals2"),
-    ("std_ci_low", "std_ci_high"): ("95%-BI (gest.)", "95% CI (std.)", "interval2"),
+    "std_ci": ("95%-BI (gest.)", "95% CI (std.)", "interval2"),
     "step": ("stap", "step", "text"),
     "t": ("t", "t", "decimals2"),
+    "text": ("tekst", "text", "text"),
     "test": ("toets", "test", "text"),
     "what": ("wat", "what", "text"),
     "where": ("waar", "where", "text"),
+    "with": ("met", "with", "percent1"),
+    "without": ("zonder", "without", "percent1"),
     "z": ("z", "z", "decimals2"),
+}
+
+SHORT = {
+    "ci": ("ci_low", "ci_high"),
+    "ci_percent": ("ci_low", "ci_high"),
+    "difference_points": "difference",
+    "dz_ci": ("dz_ci_low", "dz_ci_high"),
+    "estimate_short": "estimate",
+    "g_ci": ("g_ci_low", "g_ci_high"),
+    "or_ci": ("or_ci_low", "or_ci_high"),
+    "std_ci": ("std_ci_low", "std_ci_high"),
 }
 
 # name of a step, rule or reason in the tables of the package -> Dutch, English
@@ -112,7 +130,10 @@ VALUES = {
     "label_spelling": ("spelling van antwoord gelezen", "answer read in another spelling"),
     "multiple_blank": ("lege optie naast een gekozen optie", "blank option beside a chosen one"),
     "out_of_range": ("code buiten de schaal verwijderd", "code outside the scale removed"),
-    "routing": ("antwoord op niet gestelde vraag verwijderd", "answer to a question not asked removed"),
+    "routing": (
+        "antwoord op niet gestelde vraag verwijderd",
+        "answer to a question not asked removed",
+    ),
     "case": ("respondent", "respondent"),
     "cell": ("antwoord", "answer"),
     "not_asked": ("niet gevraagd", "not asked"),
@@ -137,6 +158,23 @@ VALUES = {
     "aic": ("AIC", "AIC"),
     "bic": ("BIC", "BIC"),
     "gfi": ("GFI", "GFI"),
+    "indicator_1": (
+        "1 Wekelijks of vaker: de vier hoogste media (%)",
+        "1 Weekly or more: the four highest media (%)",
+    ),
+    "indicator_2": (
+        "2 Niet-gebruik door te weinig kennis, van allen (%)",
+        "2 Non-use for lack of knowledge, of all (%)",
+    ),
+    "indicator_3": ("3 Maatregel vooraf getroffen (%)", "3 Measure taken beforehand (%)"),
+    "indicator_4": (
+        "4 Interactieve min andere manieren (schaalpunten)",
+        "4 Interactive minus other ways (scale points)",
+    ),
+    "indicator_5": (
+        "5 Interactieve min andere doelen (schaalpunten)",
+        "5 Interactive minus other aims (scale points)",
+    ),
     "culture": ("cultuur", "culture"),
     "environment": ("omgeving", "environment"),
     "motivation": ("motivatie", "motivation"),
@@ -167,15 +205,24 @@ def names(keys, language: str) -> dict[str, str]:
     return dict(zip(keys, values(keys, language), strict=True))
 
 
-def columns(names, language: str) -> dict:
+def columns(names: str, language: str) -> dict:
     """The `columns` argument of `tables.display`: heading and format of each column of a tidy table.
+
+    Parameters
+    ----------
+    names : str
+        Names out of `COLUMNS`, in the order of the table, with spaces between: "label n mean ci".
+    language : {"nl", "en"}
 
     Raises
     ------
     ValueError
         A column without words: add it to `COLUMNS`.
     """
-    unknown = [name for name in names if name not in COLUMNS]
+    unknown = [name for name in names.split() if name not in COLUMNS]
     if unknown:
-        raise ValueError(f"No heading for the column {unknown[0]!r}: add it to COLUMNS in mkb21/words.py.")
-    return {name: (_pick(COLUMNS[name], language), COLUMNS[name][2]) for name in names}
+        raise ValueError(f"No heading for {unknown[0]!r}: add it to COLUMNS in mkb21/words.py.")
+    return {
+        SHORT.get(name, name): (_pick(COLUMNS[name], language), COLUMNS[name][2])
+        for name in names.split()
+    }
