@@ -1,0 +1,63 @@
+# GNU make. Each target makes the environment that it needs; ARGS is passed on, for instance
+#   make run WAVE=2012 ARGS="--set language=en"
+
+PYTHON ?= python3
+WAVE ?= 2012
+ARGS ?=
+
+# python -m rather than the scripts of .venv/bin: those stop working when the folder is moved
+IN_VENV := .venv/bin/python -m
+PIP := $(IN_VENV) pip install --disable-pip-version-check
+READY := .venv/.ready
+
+.PHONY: help run test test-all lab lock clean
+
+help:
+	@echo "make run        run the notebooks of a wave (WAVE=$(WAVE))"
+	@echo "make test       check the code and run the tests"
+	@echo "make test-all   the same, with the tests that take minutes"
+	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make lock       bring requirements.lock up to date with pyproject.toml (ARGS=--upgrade: newest versions)"
+	@echo "make clean      remove .venv and everything that a run makes anew, figures excepted"
+
+run: $(READY)
+	@$(IN_VENV) mkb21.cli run $(WAVE) $(ARGS)
+
+test: $(READY)
+	@$(IN_VENV) ruff check
+	@$(IN_VENV) pytest $(ARGS)
+
+test-all: $(READY)
+	@$(IN_VENV) ruff check
+	@$(IN_VENV) pytest -m "" $(ARGS)
+
+lab: $(READY)
+	@$(IN_VENV) jupyterlab $(ARGS)
+
+lock:
+	@rm -rf .venv-lock
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet uv
+	@.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra test \
+		--custom-compile-command "make lock" --output-file requirements.lock $(ARGS) pyproject.toml
+	@rm -rf .venv-lock
+
+clean:
+	@rm -rf .venv runs data/processed
+
+# The stamp is the last thing made, so that an interrupted installation is taken up again.
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+$(READY): requirements.lock pyproject.toml
+	@rm -f $@
+	@$(PYTHON) -c '$(RECENT)' || { \
+		echo "Python 3.11 or newer is needed, and $(PYTHON) is not: make PYTHON=python3.12, for instance" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) lacks its venv module; on Debian and Ubuntu: sudo apt install python3-venv" >&2; \
+		exit 1; }
+	@echo "Installing the packages of requirements.lock in .venv (once; some minutes)"
+	@.venv/bin/python -c '$(RECENT)' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@{ $(PIP) --progress-bar off -r requirements.lock && $(PIP) --quiet --no-deps --editable . && touch $@; } | \
+		awk '/^(Collecting|Processing|Requirement already)/ && ++n % 25 == 0 { print "  " n " packages found"; fflush() } \
+		     /^Installing collected/ { print "  installing them"; fflush() }'
+	@test -f $@
