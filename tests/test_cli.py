@@ -196,7 +196,7 @@ def test_compare_shows_each_number_and_its_verdict(mkb21, small):
     assert status == 0
     assert said.splitlines() == [
         "id           published      computed  verdict",
-        "sample_n     equals 314     314.0     holds",
+        "sample_n     equals 314     314       holds",
         "twitter      between 50 55  52.7      holds",
         "interactive  less spread    3.1       holds",
         "",
