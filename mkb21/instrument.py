@@ -1,12 +1,14 @@
 """The questionnaire and the descriptions of the waves: read from YAML, checked on load.
 
-A file with faults is refused with every fault at once, each with file, line, place and reason: somebody who describes a
-new wave should not have to run ten times to find ten faults.
+A file with faults is refused with every fault at once, each with file, line, place and reason:
+somebody who describes a new wave should not have to run ten times to find ten faults.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
@@ -21,12 +23,14 @@ LANGUAGES = ("nl", "en")
 MISSING_REASONS = ("not_asked", "not_answered", "dont_know")
 RESERVED = ("respondent_id", "started", "finished", "duration_minutes")
 NOTICE = {
-    "nl": "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van {wave} weergeven. Geen waarnemingen.",
-    "en": "Reconstruction: invented respondents that meet the published numbers of {wave}. Not observations.",
+    "nl": "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van {wave} "
+    "weergeven. Geen waarnemingen.",
+    "en": "Reconstruction: invented respondents that meet the published numbers of {wave}. "
+    "Not observations.",
 }
 
 
-# --- the shape of the files --------------------------------------------------------------------------------------------
+# --- the shape of the files --------------------------------------------------------------------
 
 
 class Strict(BaseModel):
@@ -105,7 +109,9 @@ class Derived(Strict):
     @property
     def sources(self) -> list[str]:
         """Names of the variables that it is made from."""
-        return [self.recode.source] if self.recode else list(self.any_at_least.items)
+        if self.recode:
+            return [self.recode.source]
+        return list(self.any_at_least.items) if self.any_at_least else []
 
 
 class Construct(Strict):
@@ -165,7 +171,7 @@ class Instrument(Strict):
         raise ValueError(f"The instrument has no variable {variable!r}.{closest(variable, known)}")
 
     def codes(self, variable: str, language: str = "en") -> dict[int, str]:
-        """Code -> label of the answer scale of a variable, in the order of the scale; {} for a score."""
+        """Code -> label of the answer scale of a variable, in its order; {} for a score."""
         name = self.scale_name(variable)
         return {} if name is None else {c: t[language] for c, t in self.scales[name].codes.items()}
 
@@ -181,13 +187,14 @@ class Instrument(Strict):
 
     def text(self, item: str, language: str = "en") -> str:
         """What the respondent reads: the question, with the statement or option of this item."""
-        self.scale_name(item)
+        if item not in self.items:
+            raise ValueError(f"The instrument has no item {item!r}.{closest(item, self.items)}")
         question = self.blocks[self.block_of[item]].question
         own = (self.items[item].text or self.items[item].label)[language]
         return own if question is None else f"{question[language]} {own}"
 
     def min_answered(self, construct: str) -> int:
-        """How many items of a construct must be answered for a score (default: half of them, rounded up)."""
+        """How many items must be answered for a score (default: half of them, rounded up)."""
         spec = self.constructs[construct]
         return spec.min_answered or -(-len(spec.items) // 2)
 
@@ -212,7 +219,7 @@ class Export(Strict):
 
 
 class TestEntries(Strict):
-    """Rows made while testing the questionnaire: `pattern` (regular expression) found in one of `columns`."""
+    """Rows made while testing: `pattern` (regular expression) is found in one of `columns`."""
 
     columns: list[str] = Field(min_length=1)
     pattern: str
@@ -223,10 +230,18 @@ class Rules(Strict):
 
     test_entries: TestEntries | None = None
     complete: list[str] = Field(default=[], description="blocks that must be answered in full")
-    eligible: dict[str, list[int]] = Field(default={}, description="codes that belong to the population")
-    duplicates: list[str] = Field(default=[], description="columns in which one respondent has one value")
-    fast_minutes: float | None = Field(default=None, description="faster than this is flagged, not dropped")
-    longstring: int | None = Field(default=None, description="as many equal answers in a row are flagged, not dropped")
+    eligible: dict[str, list[int]] = Field(
+        default={}, description="codes that belong to the population"
+    )
+    duplicates: list[str] = Field(
+        default=[], description="columns in which one respondent has one value"
+    )
+    fast_minutes: float | None = Field(
+        default=None, description="faster than this is flagged, not dropped"
+    )
+    longstring: int | None = Field(
+        default=None, description="as many equal answers in a row are flagged, not dropped"
+    )
 
 
 class Wave(Strict):
@@ -241,7 +256,9 @@ class Wave(Strict):
     columns: dict[str, str] = Field(min_length=1, description="variable -> column of the export")
     personal: dict[str, str] = Field(default={}, description="name -> column that is dropped")
     ignored: list[str] = []
-    answers: dict[str, dict[str, int | str]] = Field(default={}, description="scale -> label -> code")
+    answers: dict[str, dict[str, int | str]] = Field(
+        default={}, description="scale -> label -> code"
+    )
     not_in_wave: list[str] = []
     rules: Rules = Rules()
     instrument: Instrument | None = Field(default=None, exclude=True)
@@ -252,8 +269,9 @@ class Wave(Strict):
         return self.origin == "synthetic"
 
     def notice(self, language: str = "en") -> str | None:
-        """The sentence that every figure and table of a synthetic wave carries; None for an observed wave."""
-        return NOTICE[language].format(wave=self.wave) if self.synthetic else None
+        """The sentence that everything of a synthetic wave carries; None if observed."""
+        sentence = Text(**NOTICE)[language]
+        return sentence.format(wave=self.wave) if self.synthetic else None
 
     @property
     def items(self) -> list[str]:
@@ -261,12 +279,18 @@ class Wave(Strict):
         return [name for name in self.instrument.items if name not in self.not_in_wave]
 
 
-# --- reading and checking ----------------------------------------------------------------------------------------------
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C: ten times faster
+
+
+# --- reading and checking ----------------------------------------------------------------------
 
 
 @dataclass
 class SourceFile:
-    """A YAML file, the line of each place in it, and the faults found so far."""
+    """A YAML file, the line of each place in it, and the faults found so far.
+
+    A place is the keys that lead to it, such as ("blocks", "ways", "scale"); in `lines` as text.
+    """
 
     path: Path
     data: dict = field(default_factory=dict)
@@ -274,12 +298,13 @@ class SourceFile:
     faults: list[tuple[int, str]] = field(default_factory=list)
 
     def fault(self, place: tuple, reason: str) -> None:
-        """Note a fault at a place such as ("blocks", "ways", "scale")."""
-        known = tuple(place)
+        """Note a fault, with the line of the nearest place around it that is in the file."""
+        place = tuple(map(str, place))
+        known = place
         while known and known not in self.lines:
             known = known[:-1]
         line = self.lines.get(known, 1)
-        where = ".".join(map(str, place)) or "(whole file)"
+        where = ".".join(place) or "(whole file)"
         self.faults.append((line, f"{self.path}:{line}: {where}: {reason}"))
 
     def raise_faults(self) -> None:
@@ -300,8 +325,9 @@ def load_instrument(project) -> Instrument:
     Raises
     ------
     ValueError
-        With every fault of the file, one per line: unknown scale, name used twice, construct or routing that names
-        something that does not exist, routing that depends on itself, wrong or missing keys.
+        With every fault of the file, one per line: unknown scale, name used twice, construct or
+        routing that names something that does not exist, routing that depends on itself, wrong or
+        missing keys. Where the faults make it impossible to read the file on, mend them first.
     """
     source = read_yaml(project.instrument)
     instrument = build(Instrument, source)
@@ -310,8 +336,8 @@ def load_instrument(project) -> Instrument:
         _check_blocks(instrument, source)
         _check_derived(instrument, source)
         _check_constructs(instrument, source)
-        if not source.faults:
-            _check_cycles(instrument, source)
+        _check_pairs(instrument, source)
+        _check_cycles(instrument, source)
     source.raise_faults()
     return instrument
 
@@ -322,8 +348,9 @@ def load_wave(project, wave: str) -> Wave:
     Raises
     ------
     ValueError
-        As `load_instrument`, for `data/waves/<wave>.yaml`: a variable without a column, a column used twice, an
-        unknown variable, block, scale or code. An unknown wave: the error lists those there are.
+        As `load_instrument`, for `data/waves/<wave>.yaml`: a variable without a column, a column
+        used twice, an unknown variable, block, scale or code, a pattern that is not a regular
+        expression. An unknown wave: the error lists those there are.
     """
     path = project.wave_file(wave)
     if not path.is_file():
@@ -333,27 +360,29 @@ def load_wave(project, wave: str) -> Wave:
     source = read_yaml(path)
     parsed = build(Wave, source)
     if parsed is not None:
-        _check_wave(parsed, instrument, wave, source)
+        _check_wave(parsed, instrument, str(wave), source)  # papermill makes 2012 a number
     source.raise_faults()
     return parsed.model_copy(update={"instrument": instrument})
 
 
 def read_yaml(path: Path) -> SourceFile:
-    """Parse a YAML file; refuse keys that stand twice, which YAML would silently merge."""
+    """Parse a YAML file; note keys that stand twice, of which YAML would silently keep the last."""
     source = SourceFile(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _index(node, (), source)
-        source.data = yaml.safe_load(text)
+        loader = _LOADER(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        source.data = loader.construct_document(node) if node else None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+        raise ValueError(
+            f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
+        ) from error
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(source.data, dict):
         raise ValueError(f"{path} is empty or is not a mapping of keys to values.")
+    _index(node, (), source)
     return source
 
 
@@ -369,19 +398,45 @@ def _index(node, place: tuple, source: SourceFile) -> None:
             _index(value, here, source)
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
-            source.lines[(*place, position)] = value.start_mark.line + 1
-            _index(value, (*place, position), source)
+            here = (*place, str(position))
+            source.lines[here] = value.start_mark.line + 1
+            _index(value, here, source)
 
 
 def build(shape: type[BaseModel], source: SourceFile):
-    """The file as a record, or None with the faults noted."""
+    """The file as a record, its faults noted; None where it cannot be read on in spite of them."""
     try:
         return shape.model_validate(source.data)
     except ValidationError as error:
-        for fault in error.errors():
-            place = tuple(str(p) if not isinstance(p, int) else p for p in fault["loc"] if p != "[key]")
-            source.fault(place, _plain(fault))
+        faults = error.errors()
+    for fault in faults:
+        source.fault([key for key in fault["loc"] if key != "[key]"], _plain(fault))
+    try:
+        return shape.model_validate(_mended(source.data, faults))
+    except ValidationError:
         return None
+
+
+def _mended(data: dict, faults: list[dict]) -> dict:
+    """The data without unknown keys and with a stand-in for each missing text.
+
+    Only to look for more faults in the rest: what has a fault is never handed on.
+    """
+    data, text = deepcopy(data), dict.fromkeys(LANGUAGES, "?")
+    stand_ins = {**text, "label": text, "title": text}
+    for fault in faults:
+        *above, last = fault["loc"]
+        unknown = fault["type"] == "extra_forbidden"
+        if not unknown and last not in stand_ins:
+            continue
+        holder = data
+        for key in above:
+            holder = holder[key]
+        if unknown:
+            del holder[last]
+        else:
+            holder[last] = stand_ins[last]
+    return data
 
 
 def _plain(fault: dict) -> str:
@@ -394,13 +449,16 @@ def _plain(fault: dict) -> str:
 
 
 def closest(name: str, known) -> str:
+    """The end of a message: names that are spelt nearly like this one."""
     near = get_close_matches(name, list(known), n=3)
     return f" Closest: {', '.join(near)}." if near else ""
 
 
 def _check_names(instrument: Instrument, source: SourceFile) -> None:
-    """Items, derived variables and constructs become columns of one table: their names must differ."""
-    places = [("blocks", b, "items", i) for b, block in instrument.blocks.items() for i in block.items]
+    """Items, derived variables and constructs are columns of one table: their names must differ."""
+    places = [
+        ("blocks", b, "items", i) for b, block in instrument.blocks.items() for i in block.items
+    ]
     places += [("derived", name) for name in instrument.derived]
     places += [("constructs", name) for name in instrument.constructs]
     count = Counter(place[-1] for place in places)
@@ -423,12 +481,23 @@ def _check_blocks(instrument: Instrument, source: SourceFile) -> None:
                 near = "" if scale is None else closest(scale, instrument.scales)
                 source.fault((*here, "items", item), reason + near)
             elif block.multiple and set(instrument.scales[scale].codes) != {0, 1}:
-                source.fault((*here, "items", item), "an option of a multiple question needs a scale with codes 0 and 1")
+                source.fault(
+                    (*here, "items", item),
+                    "an option of a multiple question needs a scale with codes 0 and 1",
+                )
         if block.asked_if:
-            _check_codes(instrument, block.asked_if.variable, block.asked_if.codes, (*here, "asked_if"), source)
+            _check_codes(
+                instrument,
+                block.asked_if.variable,
+                block.asked_if.codes,
+                (*here, "asked_if"),
+                source,
+            )
 
 
-def _check_codes(instrument: Instrument, variable: str, codes, place: tuple, source: SourceFile) -> None:
+def _check_codes(
+    instrument: Instrument, variable: str, codes, place: tuple, source: SourceFile
+) -> None:
     """A variable with an answer scale, and codes that stand in that scale."""
     known = [*instrument.items, *instrument.derived]
     if variable not in known:
@@ -437,7 +506,10 @@ def _check_codes(instrument: Instrument, variable: str, codes, place: tuple, sou
     scale = instrument.scales.get(instrument.scale_name(variable))
     if scale:
         for code in set(codes) - set(scale.codes):
-            source.fault(place, f"{variable} has no code {code}; its codes are {', '.join(map(str, scale.codes))}")
+            source.fault(
+                place,
+                f"{variable} has no code {code}; its codes are {', '.join(map(str, scale.codes))}",
+            )
 
 
 def _check_derived(instrument: Instrument, source: SourceFile) -> None:
@@ -447,8 +519,12 @@ def _check_derived(instrument: Instrument, source: SourceFile) -> None:
             source.fault(here, "give either recode or any_at_least")
             continue
         if spec.scale not in instrument.scales:
-            source.fault(here, f"unknown scale {spec.scale!r}.{closest(spec.scale, instrument.scales)}")
-        elif set(spec.recode.codes if spec.recode else (0, 1)) - set(instrument.scales[spec.scale].codes):
+            source.fault(
+                here, f"unknown scale {spec.scale!r}.{closest(spec.scale, instrument.scales)}"
+            )
+        elif set(spec.recode.codes if spec.recode else (0, 1)) - set(
+            instrument.scales[spec.scale].codes
+        ):
             source.fault(here, f"it makes codes that the scale {spec.scale!r} does not have")
         if spec.recode:
             old = [code for codes in spec.recode.codes.values() for code in codes]
@@ -457,7 +533,9 @@ def _check_derived(instrument: Instrument, source: SourceFile) -> None:
                 source.fault((*here, "recode"), f"the old code {code} is given to two new codes")
         else:
             for item in spec.any_at_least.items:
-                _check_codes(instrument, item, [spec.any_at_least.code], (*here, "any_at_least"), source)
+                _check_codes(
+                    instrument, item, [spec.any_at_least.code], (*here, "any_at_least"), source
+                )
 
 
 def _check_constructs(instrument: Instrument, source: SourceFile) -> None:
@@ -472,11 +550,20 @@ def _check_constructs(instrument: Instrument, source: SourceFile) -> None:
         for item in (i for i, times in Counter(spec.items).items() if times > 1):
             source.fault(here, f"{item} stands more than once")
         if spec.min_answered and spec.min_answered > len(spec.items):
-            source.fault(("constructs", name), f"min_answered is {spec.min_answered}, with {len(spec.items)} items")
+            source.fault(
+                ("constructs", name),
+                f"min_answered is {spec.min_answered}, with {len(spec.items)} items",
+            )
+
+
+def _check_pairs(instrument: Instrument, source: SourceFile) -> None:
+    times = Counter(item for pair in instrument.pairs for item in pair)
     for position, pair in enumerate(instrument.pairs):
-        for item in pair:
-            if item not in instrument.items:
-                source.fault(("pairs", position), f"unknown item {item!r}.{closest(item, instrument.items)}")
+        here = ("pairs", position)
+        for item in (i for i in pair if i not in instrument.items):
+            source.fault(here, f"unknown item {item!r}.{closest(item, instrument.items)}")
+        for item in (i for i in dict.fromkeys(pair) if times[i] > 1):
+            source.fault(here, f"{item} stands in pairs {times[item]} times")
 
 
 def _kind(instrument: Instrument, item: str) -> str | None:
@@ -487,13 +574,22 @@ def _kind(instrument: Instrument, item: str) -> str | None:
 def _check_cycles(instrument: Instrument, source: SourceFile) -> None:
     """No block, derived variable or construct may depend on itself, directly or along a detour."""
     needs = {name: set(spec.sources) for name, spec in instrument.derived.items()}
-    needs |= {name: set(spec.items) & set(instrument.constructs) for name, spec in instrument.constructs.items()}
+    needs |= {
+        name: set(spec.items) & set(instrument.constructs)
+        for name, spec in instrument.constructs.items()
+    }
     for block in instrument.blocks.values():
-        needs |= {item: {block.asked_if.variable} if block.asked_if else set() for item in block.items}
+        needs |= {
+            item: {block.asked_if.variable} if block.asked_if else set() for item in block.items
+        }
+    known: dict[tuple, str] = {}
     for name in needs:
         loop = _find_loop(name, needs)
         if loop and name == min(loop):  # each loop once, not once per member
-            source.fault(_place_of(instrument, name), f"it depends on itself: {' <- '.join([*loop, loop[0]])}")
+            chain = " <- ".join([*loop, loop[0]])
+            known.setdefault(_place_of(instrument, name), chain)  # items of a block loop together
+    for place, chain in known.items():
+        source.fault(place, f"it depends on itself: {chain}")
 
 
 def _find_loop(start: str, needs: dict[str, set[str]]) -> list[str] | None:
@@ -524,22 +620,35 @@ def _check_wave(wave: Wave, instrument: Instrument, name: str, source: SourceFil
     asked = [item for item in instrument.items if item not in wave.not_in_wave]
     for item in wave.not_in_wave:
         if item not in instrument.items:
-            source.fault(("not_in_wave",), f"unknown item {item!r}.{closest(item, instrument.items)}")
+            source.fault(
+                ("not_in_wave",), f"unknown item {item!r}.{closest(item, instrument.items)}"
+            )
     _check_columns(wave, asked, source)
     _check_answers(wave, instrument, source)
     _check_rules(wave, instrument, source)
 
 
 def _check_columns(wave: Wave, asked: list[str], source: SourceFile) -> None:
-    for item in [*asked, "respondent_id"]:
+    if "respondent_id" not in wave.columns:
+        source.fault(("columns",), "respondent_id has no column; add it")
+    for item in asked:
         if item not in wave.columns:
-            source.fault(("columns",), f"{item} has no column; add it, or list it under not_in_wave")
+            source.fault(
+                ("columns",), f"{item} has no column; add it, or list it under not_in_wave"
+            )
     for variable in wave.columns:
-        if variable not in asked and variable not in RESERVED:
-            source.fault(("columns", variable), f"unknown variable.{closest(variable, [*asked, *RESERVED])}")
-    used = Counter([*wave.columns.values(), *wave.personal.values(), *wave.ignored])
-    for column in (c for c, times in used.items() if times > 1):
-        source.fault(("columns",), f"the column {column!r} is used {used[column]} times")
+        if variable in wave.not_in_wave:
+            source.fault(("columns", variable), "it has a column, but is listed under not_in_wave")
+        elif variable not in asked and variable not in RESERVED:
+            near = closest(variable, [*asked, *RESERVED])
+            source.fault(("columns", variable), f"unknown variable.{near}")
+    places = [("columns", variable, column) for variable, column in wave.columns.items()]
+    places += [("personal", name, column) for name, column in wave.personal.items()]
+    places += [("ignored", position, column) for position, column in enumerate(wave.ignored)]
+    times = Counter(column for _, _, column in places)
+    for part, name, column in places:
+        if times[column] > 1:
+            source.fault((part, name), f"the column {column!r} is used {times[column]} times")
 
 
 def _check_answers(wave: Wave, instrument: Instrument, source: SourceFile) -> None:
@@ -549,17 +658,30 @@ def _check_answers(wave: Wave, instrument: Instrument, source: SourceFile) -> No
             continue
         for label, code in labels.items():
             if code not in instrument.scales[scale].codes and code not in MISSING_REASONS:
-                source.fault(("answers", scale, label), f"{code!r} is neither a code of {scale} nor a reason for missing")
+                source.fault(
+                    ("answers", scale, label),
+                    f"{code!r} is neither a code of {scale} nor a reason for missing",
+                )
 
 
 def _check_rules(wave: Wave, instrument: Instrument, source: SourceFile) -> None:
-    columns = [*wave.personal, *RESERVED]
     rules = wave.rules
     for block in rules.complete:
         if block not in instrument.blocks:
-            source.fault(("rules", "complete"), f"unknown block {block!r}.{closest(block, instrument.blocks)}")
+            near = closest(block, instrument.blocks)
+            source.fault(("rules", "complete"), f"unknown block {block!r}.{near}")
     for variable, codes in rules.eligible.items():
         _check_codes(instrument, variable, codes, ("rules", "eligible", variable), source)
-    for column in [*rules.duplicates, *(rules.test_entries.columns if rules.test_entries else [])]:
-        if column not in columns:
-            source.fault(("rules",), f"unknown column {column!r}; use one of {', '.join(columns)}")
+    used = {("rules", "duplicates"): rules.duplicates}
+    if rules.test_entries:
+        used["rules", "test_entries", "columns"] = rules.test_entries.columns
+        try:
+            re.compile(rules.test_entries.pattern)
+        except re.error as error:
+            place = ("rules", "test_entries", "pattern")
+            source.fault(place, f"it is not a regular expression: {error}")
+    columns = [*wave.personal, *RESERVED]
+    for place, names in used.items():
+        for name in names:
+            if name not in columns:
+                source.fault(place, f"unknown column {name!r}; use one of {', '.join(columns)}")

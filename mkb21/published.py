@@ -1,16 +1,22 @@
 """What was published about a wave, against what the responses give.
 
-One row of `data/published/<wave>.csv` is one claim: a statistic of some variables, and what was printed about it. The
-columns are
+One row of `data/published/<wave>.csv` is one claim: a statistic of some variables, and what was
+printed about it. The columns are
 
-statistic    n_rows, n_answering, n_items, percent, percent_of_rows, min_percent, max_percent, mean, scale_mean, alpha,
-             max_gap: see `STATISTICS`
+id           a name that no other claim has
+figure       number of the figure in the publication; empty: none
+statistic    n_rows, n_answering, n_items, percent, percent_of_rows, min_percent, max_percent, mean,
+             scale_mean, alpha, max_gap: see `STATISTICS`
 variables    names, joined by |; for max_gap pairs joined as first>second
 codes        the answers that are counted, joined by |; for the percentages
 filter       a pandas query that says of whom, such as `user == 1`; empty: of all
+among        what the order is taken over: codes of the variable, or other variables; for largest,
+             smallest, rank and top
 comparator   how the printed `value` is to be read: see `COMPARATORS`
-among        what the order is taken over: codes of the variable, or other variables; for largest, smallest, rank and top
-than         ids of other claims whose computed values must be exceeded (greater) or undercut (less), instead of a `value`
+value        the printed number; for between the lower end
+value_high   for between: the upper end
+than         ids of other claims whose computed values must be exceeded (greater) or undercut
+             (less), instead of a `value`
 decimals     printed decimals, for equals
 place        where it stands in the publication
 reading      how an open wording was read
@@ -18,6 +24,7 @@ reading      how an open wording was read
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +34,8 @@ import pandas as pd
 from mkb21.reliability import cronbach_alpha
 
 COLUMNS = (
-    "id figure statistic variables codes filter among comparator value value_high than decimals place reading"
+    "id figure statistic variables codes filter among comparator value value_high than decimals "
+    "place reading"
 ).split()
 COMPARATORS = {
     "equals": "the same after rounding to the printed decimals",
@@ -40,6 +48,11 @@ COMPARATORS = {
     "top": "all variables stand among the first `value` of the order",
 }
 ORDERINGS = ("largest", "smallest", "rank", "top")
+OF_CODES = ("percent", "percent_of_rows", "min_percent", "max_percent")  # they count `codes`
+OF_ONE = ("percent", "percent_of_rows", "mean")  # of one variable
+
+
+# --- reading -------------------------------------------------------------------------------------
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -48,57 +61,122 @@ def read(path: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per claim: the columns of the file; `value`, `value_high` and `decimals` are numbers, NaN where empty.
+        One row per claim: the columns of the file; `value`, `value_high` and `decimals` are
+        numbers, NaN where empty.
 
     Raises
     ------
     ValueError
-        With every fault of the file: missing columns, an id that stands twice, an unknown statistic or comparator, a
-        claim without the value that its comparator needs, a value that is not a number.
+        With every fault of the file: missing columns, a row with too few or too many fields, an id
+        that stands twice, an unknown statistic or comparator, a claim without the value that its
+        comparator needs or the variables and codes that its statistic needs, a value that is not a
+        number.
     """
-    try:
-        claims = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} does not exist: this wave has no published numbers.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a table: {error}") from error
-    absent = [c for c in COLUMNS if c not in claims]
-    if absent:
-        raise ValueError(f"{path} lacks the column(s) {', '.join(absent)}; it needs {', '.join(COLUMNS)}.")
+    claims = _table(path)
     faults = []
     for column in ("value", "value_high", "decimals"):
         numbers = pd.to_numeric(claims[column].replace("", np.nan), errors="coerce")
-        for row in claims.index[numbers.isna() & (claims[column] != "")]:
-            faults.append((row, f"{column} is {claims.at[row, column]!r}, which is not a number"))
+        for line in claims.index[numbers.isna() & (claims[column] != "")]:
+            text = claims.at[line, column]
+            faults.append((line, f"{column} is {text!r}, which is not a number"))
         claims[column] = numbers
-    faults += [(row, fault) for row, claim in claims.iterrows() for fault in _faults(claim, claims)]
+    for line, claim in claims.iterrows():
+        found = [*_statistic_faults(claim), *_comparator_faults(claim), *_id_faults(claim, claims)]
+        faults += [(line, fault) for fault in found]
     if faults:
-        lines = [f"{path}:{row + 2}: {claims.at[row, 'id'] or '(no id)'}: {fault}" for row, fault in sorted(faults)]
+        lines = [
+            f"{path}:{line}: {claims.at[line, 'id'] or '(no id)'}: {fault}"
+            for line, fault in sorted(faults)
+        ]
         raise ValueError("\n".join([f"{path.name} has {len(faults)} fault(s):", *lines]))
-    return claims[list(COLUMNS)]
+    return claims[list(COLUMNS)].reset_index(drop=True)
 
 
-def _faults(claim: pd.Series, claims: pd.DataFrame) -> list[str]:
-    """What is wrong with one claim."""
+def _table(path: Path) -> pd.DataFrame:
+    """The file as text; index: the line in the file.
+
+    The csv module tells a row with a field too few or too many, which `pandas.read_csv` fills up.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restkey="(too many)", strict=True)
+            header = reader.fieldnames or []
+            numbered = [(reader.line_num, row) for row in reader]
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} does not exist: this wave has no published numbers.") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as a table in UTF-8: {error}") from error
+    absent = [c for c in COLUMNS if c not in header]
+    if absent:
+        raise ValueError(
+            f"{path} lacks the column(s) {', '.join(absent)}; it needs {', '.join(COLUMNS)}."
+        )
+    if not numbered:
+        raise ValueError(f"{path} holds no claim.")
+    ragged = [str(n) for n, row in numbered if None in row.values() or "(too many)" in row]
+    if ragged:
+        raise ValueError(
+            f"{path}: on line(s) {', '.join(ragged)} there are more or fewer fields than column "
+            "names. A text with a comma in it stands between quotation marks."
+        )
+    lines, rows = zip(*numbered, strict=True)
+    return pd.DataFrame(rows, index=lines, dtype=str)
+
+
+def _statistic_faults(claim: pd.Series) -> list[str]:
+    """What is wrong with the statistic, its variables and its codes."""
+    statistic, order = claim["statistic"], claim["comparator"] in ORDERINGS
+    variables, codes = _split(claim["variables"]), _split(claim["codes"])
+    if statistic not in STATISTICS:
+        return [f"unknown statistic {statistic!r}; use one of {', '.join(STATISTICS)}"]
+    found = []
+    if statistic != "n_rows" and not variables:
+        found.append(f"{statistic} needs variables")
+    if statistic in OF_ONE and len(variables) > 1 and not order:
+        found.append(f"{statistic} is of one variable; there are {len(variables)}")
+    if statistic in OF_CODES and not codes:
+        found.append(f"{statistic} needs the codes that are counted")
+    found += [f"the code {code!r} is not a whole number" for code in codes if not _is_code(code)]
+    if statistic == "max_gap" and any(pair.count(">") != 1 for pair in variables):
+        found.append("max_gap needs pairs of variables, joined as first>second")
+    if order:
+        among = _split(claim["among"])
+        chosen = codes if all(map(_is_code, among)) else variables
+        outside = [unit for unit in chosen if unit not in among]
+        if not among:
+            found.append(f"{claim['comparator']} needs what the order is taken over (among)")
+        elif outside:
+            found.append(f"among lacks {', '.join(outside)}, of which the claim is")
+    return found
+
+
+def _comparator_faults(claim: pd.Series) -> list[str]:
+    """What is wrong with the comparator and the numbers that it needs."""
+    comparator, value = claim["comparator"], claim["value"]
+    if comparator not in COMPARATORS:
+        return [f"unknown comparator {comparator!r}; use one of {', '.join(COMPARATORS)}"]
+    found = []
+    if comparator in ("equals", "rank", "top") and np.isnan(value):
+        found.append(f"{comparator} needs a value")
+    if comparator == "equals" and np.isnan(claim["decimals"]):
+        found.append("equals needs the number of printed decimals")
+    if comparator == "between" and not value < claim["value_high"]:
+        found.append("between needs a value and a larger value_high")
+    if comparator in ("greater", "less") and np.isnan(value) == (claim["than"] == ""):
+        found.append(f"{comparator} needs either a value or ids under than")
+    return found
+
+
+def _id_faults(claim: pd.Series, claims: pd.DataFrame) -> list[str]:
+    """What is wrong with the id, and with the ids of other claims."""
     found = []
     if claim["id"] == "" or (claims["id"] == claim["id"]).sum() > 1:
         found.append("the id must be there, and be used once")
-    if claim["statistic"] not in STATISTICS:
-        found.append(f"unknown statistic {claim['statistic']!r}; use one of {', '.join(STATISTICS)}")
-    if claim["comparator"] not in COMPARATORS:
-        found.append(f"unknown comparator {claim['comparator']!r}; use one of {', '.join(COMPARATORS)}")
-    if claim["comparator"] in ("equals", "between", "rank", "top") and np.isnan(claim["value"]):
-        found.append(f"{claim['comparator']} needs a value")
-    if claim["comparator"] == "equals" and np.isnan(claim["decimals"]):
-        found.append("equals needs the number of printed decimals")
-    if claim["comparator"] == "between" and not claim["value"] < claim["value_high"]:
-        found.append("between needs a value and a larger value_high")
-    if claim["comparator"] in ("greater", "less") and np.isnan(claim["value"]) == (claim["than"] == ""):
-        found.append(f"{claim['comparator']} needs either a value or ids under than")
-    if claim["comparator"] in ORDERINGS and claim["among"] == "":
-        found.append(f"{claim['comparator']} needs what the order is taken over (among)")
     unknown = [i for i in _split(claim["than"]) if i not in set(claims["id"])]
     return found + [f"than names the unknown claim {i!r}" for i in unknown]
+
+
+# --- comparing -----------------------------------------------------------------------------------
 
 
 def compare(claims: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
@@ -114,14 +192,15 @@ def compare(claims: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The claims, in their order, with `computed` (the statistic; for an order the place), `n` (respondents behind
-        it), `lower` and `upper` (what `computed` had to lie in), `difference` (computed - value, where one number was
-        printed) and `holds` (bool).
+        The claims, in their order, with `computed` (the statistic; for an order the place), `n`
+        (respondents behind it), `lower` and `upper` (what `computed` had to lie in), `difference`
+        (computed - value, where one number was printed) and `holds` (bool; never where `computed`
+        is NaN).
 
     Raises
     ------
     ValueError
-        A claim names a variable that is not there, or a filter that cannot be read; names the claim.
+        A claim names a variable that is not there or a filter that cannot be read; names it.
     """
     rows = []
     computed: dict[str, float] = {}
@@ -129,7 +208,9 @@ def compare(claims: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
         try:
             value, n = _compute(claim, responses)
         except (KeyError, SyntaxError, pd.errors.UndefinedVariableError, ValueError) as error:
-            raise ValueError(f"The published claim {claim['id']!r} cannot be computed: {error}") from error
+            raise ValueError(
+                f"The published claim {claim['id']!r} cannot be computed: {error}"
+            ) from error
         computed[claim["id"]] = value
         rows.append({**claim, "computed": value, "n": n})
     register = pd.DataFrame(rows)
@@ -137,20 +218,23 @@ def compare(claims: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
     register["lower"], register["upper"] = zip(*[pair for pair, _ in accepted], strict=True)
     printed = register["comparator"].isin(["equals", "rank"])
     register["difference"] = (register["computed"] - register["value"]).where(printed)
-    inside = [_inside(row.computed, row.lower, row.upper, closed) for row, (_, closed) in zip(register.itertuples(), accepted, strict=True)]
+    inside = [
+        _inside(value, lower, upper, closed)
+        for value, ((lower, upper), closed) in zip(register["computed"], accepted, strict=True)
+    ]
     register["holds"] = pd.Series(inside, index=register.index, dtype=bool)
     return register
 
 
 def _compute(claim: pd.Series, responses: pd.DataFrame) -> tuple[float, int]:
-    """The statistic of a claim, or the place in the order, and the number of respondents behind it."""
+    """The statistic of a claim, or its place in the order, and the respondents behind it."""
     rows = responses.query(claim["filter"]) if claim["filter"] else responses
     variables, codes = _split(claim["variables"]), [float(c) for c in _split(claim["codes"])]
     statistic = STATISTICS[claim["statistic"]]
     if claim["comparator"] not in ORDERINGS:
         return statistic(rows, variables, codes)
     among = _split(claim["among"])
-    if all(unit.lstrip("-").isdigit() for unit in among):  # the order of the codes of one variable
+    if all(map(_is_code, among)):  # the order of the codes of one variable
         scores = {unit: statistic(rows, variables, [float(unit)])[0] for unit in among}
         chosen = _split(claim["codes"])
     else:
@@ -161,10 +245,13 @@ def _compute(claim: pd.Series, responses: pd.DataFrame) -> tuple[float, int]:
 
 
 def _place(scores: dict[str, float], chosen: list[str], from_below: bool) -> float:
-    """Place of the worst placed of `chosen`; equal scores count against them, so that a tie is never a first place."""
-    sign = -1 if from_below else 1
+    """Place of the worst placed of `chosen`; NaN if one of the scores is.
+
+    Equal scores count against `chosen`, so that a tie is never a first place.
+    """
     if any(np.isnan(score) for score in scores.values()):
         return np.nan
+    sign = -1 if from_below else 1
     others = {unit: sign * score for unit, score in scores.items() if unit not in chosen}
     worst = min(sign * scores[unit] for unit in chosen)
     return float(len(chosen) + sum(score >= worst for score in others.values()))
@@ -178,12 +265,11 @@ def limits(claim: pd.Series, computed: dict[str, float]) -> tuple[tuple[float, f
         return (value - half, value + half), True
     if comparator == "between":
         return (value, claim["value_high"]), False
+    than = [computed[i] for i in _split(claim["than"])] or [value]
     if comparator == "greater":
-        than = [computed[i] for i in _split(claim["than"])] or [value]
-        return (max(than), np.inf), False
+        return (float(np.max(than)), np.inf), False
     if comparator == "less":
-        than = [computed[i] for i in _split(claim["than"])] or [value]
-        return (-np.inf, min(than)), False
+        return (-np.inf, float(np.min(than))), False
     if comparator == "top":
         return (1.0, value), True
     place = value if comparator == "rank" else 1.0
@@ -192,7 +278,8 @@ def limits(claim: pd.Series, computed: dict[str, float]) -> tuple[tuple[float, f
 
 def _inside(computed: float, lower: float, upper: float, closed: bool) -> bool:
     """NaN lies in nothing: a claim that cannot be computed does not hold."""
-    slack = 1e-9 if closed else -1e-9  # 61.5 is printed as 62 or as 61: both ends belong to the printed precision
+    # both ends of a closed range belong to it: 61.5 may be printed as 62 or as 61
+    slack = 1e-9 if closed else -1e-9
     return bool(lower - slack <= computed <= upper + slack)
 
 
@@ -200,14 +287,30 @@ def _split(joined: str) -> list[str]:
     return joined.split("|") if joined else []
 
 
+def _is_code(text: str) -> bool:
+    return text.removeprefix("-").isdigit()
+
+
 _WORDS = {
-    "nl": {"largest": "grootste", "smallest": "kleinste", "rank": "plaats", "top": "eerste", "than": "andere"},
-    "en": {"largest": "largest", "smallest": "smallest", "rank": "place", "top": "among first", "than": "others"},
+    "nl": {
+        "largest": "grootste",
+        "smallest": "kleinste",
+        "rank": "plaats",
+        "top": "eerste",
+        "than": "andere",
+    },
+    "en": {
+        "largest": "largest",
+        "smallest": "smallest",
+        "rank": "place",
+        "top": "among first",
+        "than": "others",
+    },
 }
 
 
 def as_text(register: pd.DataFrame, language: str = "en") -> list[str]:
-    """What was published, as short text: "62", "> 50", "50 to 55", "largest", "place 2"."""
+    """What was published, as short text: "62", "> 50", "50 – 55", "largest", "place 2"."""
     words = _WORDS[language]
     found = []
     for row in register.itertuples():
@@ -230,7 +333,7 @@ def _printed(value: float, decimals: float, language: str) -> str:
     return text.replace(".", ",") if language == "nl" else text
 
 
-# --- statistics: (rows, variables, codes) -> (value, n) -----------------------------------------------------------------
+# --- statistics: (rows, variables, codes) -> (value, n) ----------------------------------------
 
 
 def _n_rows(rows, variables, codes):
@@ -261,13 +364,18 @@ def _percent_of_rows(rows, variables, codes):
 
 
 def _min_percent(rows, variables, codes):
-    """The smallest of the percentages of the variables."""
-    return min(_percent(rows, [v], codes) for v in variables)
+    """The smallest of the percentages of the variables; NaN if one of them is."""
+    return _extreme(rows, variables, codes, np.argmin)
 
 
 def _max_percent(rows, variables, codes):
-    """The largest of the percentages of the variables."""
-    return max(_percent(rows, [v], codes) for v in variables)
+    """The largest of the percentages of the variables; NaN if one of them is."""
+    return _extreme(rows, variables, codes, np.argmax)
+
+
+def _extreme(rows, variables, codes, which):
+    shares = [_percent(rows, [variable], codes) for variable in variables]
+    return shares[which([share for share, _ in shares])]  # argmin and argmax find a NaN first
 
 
 def _mean(rows, variables, codes):
@@ -289,7 +397,7 @@ def _alpha(rows, variables, codes):
 
 
 def _max_gap(rows, variables, codes):
-    """Mean of the second minus mean of the first of a pair, over those who answered both; the largest of all pairs."""
+    """Largest of the mean differences, second minus first of a pair, of those who answered both."""
     gaps = []
     for pair in variables:
         first, second = pair.split(">")
