@@ -16,10 +16,17 @@ import numpy as np
 import pandas as pd
 
 from mkb21.ingest import RawExport
-from mkb21.instrument import MISSING_REASONS, RESERVED, Derived, Instrument, TestEntries, Wave
+from mkb21.instrument import (
+    FLAGS,
+    MISSING_REASONS,
+    RESERVED,
+    Derived,
+    Instrument,
+    TestEntries,
+    Wave,
+)
 
 LEDGER = ["rule", "scope", "respondent_id", "variable", "before", "after"]
-FLAGS = ["flag_fast", "longstring", "flag_careless"]
 RESPONSES = "responses.parquet"
 MISSING = "missing_reasons.parquet"
 

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 LANGUAGES = ("nl", "en")
 MISSING_REASONS = ("not_asked", "not_answered", "dont_know")
 RESERVED = ("respondent_id", "started", "finished", "duration_minutes")
+FLAGS = ("flag_fast", "longstring", "flag_careless")  # columns that cleaning makes
 NOTICE = {
     "nl": "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van {wave} "
     "weergeven. Geen waarnemingen.",
@@ -211,7 +212,7 @@ class Export(Strict):
 
     file: str
     encoding: str = "utf-8-sig"
-    delimiter: str = ";"
+    delimiter: str = Field(default=";", min_length=1, max_length=1)
     decimal: Literal[",", "."] = ","
     datetime: str = "%d-%m-%Y %H:%M:%S"
     language: Literal["nl", "en"] = "nl"
@@ -465,7 +466,7 @@ def _check_names(instrument: Instrument, source: SourceFile) -> None:
     for place in places:
         if count[place[-1]] > 1:
             source.fault(place, f"the name {place[-1]!r} is used {count[place[-1]]} times")
-        if place[-1] in RESERVED:
+        if place[-1] in (*RESERVED, *FLAGS):
             source.fault(place, f"the name {place[-1]!r} is reserved")
         if not place[-1].isidentifier():
             source.fault(place, f"{place[-1]!r} is not a name: use letters, digits and _")
@@ -615,6 +616,12 @@ def _place_of(instrument: Instrument, name: str) -> tuple:
 def _check_wave(wave: Wave, instrument: Instrument, name: str, source: SourceFile) -> None:
     if wave.wave != name:
         source.fault(("wave",), f"it is {wave.wave!r}, but the file is named {name}.yaml")
+    try:
+        datetime.strptime(
+            datetime(2012, 10, 31, 13, 5).strftime(wave.export.datetime), wave.export.datetime
+        )
+    except ValueError as error:
+        source.fault(("export", "datetime"), f"it is not a format of dates: {error}")
     if wave.fieldwork.end < wave.fieldwork.start:
         source.fault(("fieldwork",), "it ends before it starts")
     asked = [item for item in instrument.items if item not in wave.not_in_wave]
@@ -642,6 +649,9 @@ def _check_columns(wave: Wave, asked: list[str], source: SourceFile) -> None:
         elif variable not in asked and variable not in RESERVED:
             near = closest(variable, [*asked, *RESERVED])
             source.fault(("columns", variable), f"unknown variable.{near}")
+    for name in wave.personal:
+        if name in (*asked, *RESERVED):
+            source.fault(("personal", name), "this is the name of a question or of another column")
     places = [("columns", variable, column) for variable, column in wave.columns.items()]
     places += [("personal", name, column) for name, column in wave.personal.items()]
     places += [("ignored", position, column) for position, column in enumerate(wave.ignored)]
@@ -671,7 +681,12 @@ def _check_rules(wave: Wave, instrument: Instrument, source: SourceFile) -> None
             near = closest(block, instrument.blocks)
             source.fault(("rules", "complete"), f"unknown block {block!r}.{near}")
     for variable, codes in rules.eligible.items():
-        _check_codes(instrument, variable, codes, ("rules", "eligible", variable), source)
+        here = ("rules", "eligible", variable)
+        _check_codes(instrument, variable, codes, here, source)
+        derived = instrument.derived.get(variable)
+        for item in derived.sources if derived else [variable]:
+            if item in wave.not_in_wave:
+                source.fault(here, f"{item} was not asked in this wave")
     used = {("rules", "duplicates"): rules.duplicates}
     if rules.test_entries:
         used["rules", "test_entries", "columns"] = rules.test_entries.columns

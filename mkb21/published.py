@@ -385,9 +385,10 @@ def _mean(rows, variables, codes):
 
 
 def _scale_mean(rows, variables, codes):
-    """Mean of the person means of those who answered every item."""
-    complete = rows[variables].dropna()
-    return (float(complete.mean(axis=1).mean()) if len(complete) else np.nan), len(complete)
+    """Mean of the scores: means of the answered items of those who answered half of them."""
+    enough = rows[variables].notna().mean(axis=1) >= 0.5
+    scores = rows.loc[enough, variables].mean(axis=1)
+    return (float(scores.mean()) if len(scores) else np.nan), len(scores)
 
 
 def _alpha(rows, variables, codes):

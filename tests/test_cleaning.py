@@ -241,13 +241,15 @@ def test_steps_without_a_rule_are_left_out(tmp_path):
     assert cleaned.responses[["flag_fast", "flag_careless"]].isna().all(axis=None)
 
 
-def test_rules_that_leave_nobody_or_use_what_was_not_asked_are_refused(tmp_path):
+def test_rules_that_leave_nobody_are_refused(tmp_path):
     _, wave = club(tmp_path)
     with pytest.raises(ValueError, match=r"All 2 .* \(test_entries 1, incomplete 0, .*_age 1"):
         cleaning.clean(export(wave, [{"name": "test"}, {"age": 1}]), wave)
-    _, wave = club(tmp_path, not_in_wave=["age"])
-    with pytest.raises(ValueError, match="eligible: age was not asked in this wave"):
-        cleaning.clean(export(wave, [{}]), wave)
+
+
+def test_a_rule_on_what_was_not_asked_is_refused_on_load(tmp_path):
+    with pytest.raises(ValueError, match="rules.eligible.age: age was not asked in this wave"):
+        club(tmp_path, not_in_wave=["age"])
 
 
 # --- rules on cells ----------------------------------------------------------------------------

@@ -677,6 +677,25 @@ WAVE_FAULTS = {
         "rules.test_entries.pattern",
         "it is not a regular expression: missing ), unterminated subpattern at position 0",
     ),
+    "dates in no format": (
+        [('datetime: "%d-%m-%Y %H:%M:%S"', 'datetime: "%d-%Q"')],
+        "  datetime: ",
+        "export.datetime",
+        "it is not a format of dates: 'Q' is a bad directive in format '%d-%Q'",
+    ),
+    "delimiter of two characters": (
+        [('delimiter: ";"', 'delimiter: ";;"')],
+        "  delimiter: ",
+        "export.delimiter",
+        "String should have at most 1 character (found ';;')",
+    ),
+    "personal column with the name of a question": (
+        [("  email: E-mailadres", "  size: E-mailadres"), ("[company, email]", "[company]"),
+         ("duplicates: [email]", "duplicates: [company]")],
+        "  size: E-mail",
+        "personal.size",
+        "this is the name of a question or of another column",
+    ),
     "fieldwork the wrong way round": (
         [("start: 2012-10-01", "start: 2012-11-01")],
         "fieldwork: ",

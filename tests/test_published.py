@@ -89,8 +89,10 @@ SMALL = pd.DataFrame(
         ("max_percent", "no|a", "1|2", NAN, 0),
         ("mean", "a", "", 2.5, 4),
         ("mean", "no", "", NAN, 0),
-        ("scale_mean", "a|b", "", (2.5 + 3 + 3) / 3, 3),
-        ("scale_mean", "a|no", "", NAN, 0),
+        ("scale_mean", "a|b", "", (2.5 + 3 + 2 + 3 + 2) / 5, 5),
+        ("scale_mean", "a|no", "", 2.5, 4),
+        ("scale_mean", "a|b|no", "", (2.5 + 3 + 3) / 3, 3),  # half of three items is two
+        ("scale_mean", "no", "", NAN, 0),
         ("max_gap", "a>b|a>c", "", max((3 + 2 - 4) / 3, (1 + 1 - 3) / 3), 5),
         ("max_gap", "a>b|a>no", "", NAN, 5),
     ],
@@ -150,6 +152,9 @@ def by_hand(claim, responses):
         ]
         return sum(both) / len(both)
 
+    def half(row):
+        return 2 * np.isfinite(row).sum() >= len(row)
+
     answers = [[r.get(name, NAN) for name in names] for r in rows]
     complete = [row for row in answers if not np.isnan(row).any()]
     return {
@@ -161,7 +166,7 @@ def by_hand(claim, responses):
         "min_percent": lambda: min(map(share, names)),
         "max_percent": lambda: max(map(share, names)),
         "mean": lambda: sum(asked[names[0]]) / len(asked[names[0]]),
-        "scale_mean": lambda: np.mean([np.mean(row) for row in complete]),
+        "scale_mean": lambda: np.mean([np.nanmean(row) for row in answers if half(row)]),
         "alpha": lambda: alpha(np.array(complete)),
         "max_gap": lambda: max(map(gap, names)),
     }[claim["statistic"]]()

@@ -20,6 +20,8 @@ from mkb21.cleaning import clean, ledger_summary
 from mkb21.ingest import read_export
 from mkb21.instrument import load_wave
 from mkb21.paths import Project
+from mkb21.reconstruct.answers import nearest_counts
+from mkb21.reconstruct.model import Draws, Plan, indicators, latents
 
 PROJECT = Project(Path(__file__).parents[1])
 OTHER_SEEDS = (7, 8)
@@ -118,12 +120,12 @@ def test_another_folder(tmp_path, monkeypatch, wave, sample):
 
 
 def test_random_numbers_depend_on_seed_and_name_only():
-    draws = reconstruct.Draws(1)
+    draws = Draws(1)
     first = draws("a").standard_normal(5)
     draws("b").standard_normal(5)
     assert (draws("a").standard_normal(5) == first).all()
     assert (draws("b").standard_normal(5) != first).all()
-    assert (reconstruct.Draws(2)("a").standard_normal(5) != first).all()
+    assert (Draws(2)("a").standard_normal(5) != first).all()
 
 
 # --- after ingest and cleaning -------------------------------------------------------------------
@@ -306,9 +308,9 @@ def test_latent_variables_have_the_planted_paths_and_variance_1(wave, assumption
     common = rng.standard_normal(n)
     raw = {name: 0.5 * common + rng.standard_normal(n) for name in ("size", "b2c", "east")}
     covariates = pd.DataFrame({name: (x - x.mean()) / x.std() for name, x in raw.items()})
-    user, draws = np.ones(n, bool), reconstruct.Draws(1)
-    plan = reconstruct._Plan(wave.instrument, assumptions, claims, draws, user, None, None, None)
-    latent = pd.DataFrame(reconstruct._latents(plan, covariates)).join(covariates)
+    user, draws = np.ones(n, bool), Draws(1)
+    plan = Plan(wave.instrument, assumptions, claims, draws, user, None, None, None)
+    latent = pd.DataFrame(latents(plan, covariates)).join(covariates)
     assert latent.var().tolist() == pytest.approx([1.0] * 9, abs=0.015)
     r = latent.corr()
     assert r.at["culture", "environment"] == pytest.approx(0.30, abs=0.01)
@@ -320,20 +322,23 @@ def test_latent_variables_have_the_planted_paths_and_variance_1(wave, assumption
 
 def test_indicators_have_the_planted_loadings_and_pairs(wave, assumptions, claims):
     n, model = 200_000, assumptions.model
-    user, draws = np.ones(n, bool), reconstruct.Draws(2)
-    plan = reconstruct._Plan(wave.instrument, assumptions, claims, draws, user, None, None, None)
+    user, draws = np.ones(n, bool), Draws(2)
+    plan = Plan(wave.instrument, assumptions, claims, draws, user, None, None, None)
     latent = {name: draws(f"test {name}").standard_normal(n) for name in model.loadings}
     factors = {name: latent[name] for name in [*model.non_users, *model.paths]}
-    scores = reconstruct._indicators(plan, factors)
+    scores = indicators(plan, factors)
     unique = {}
     for factor, loadings in model.loadings.items():
         for name, loading in loadings.items():
             r = np.corrcoef(scores[factor], scores[name])[0, 1]
             assert r == pytest.approx(loading, abs=0.01), name
             unique[name] = scores[name] - loading * scores[factor]
+    left = {second: np.sqrt(1 - r**2) for _, second, r in model.doublets}  # of its own before
     for a, b in [*wave.instrument.pairs, *model.paired_dimensions]:
-        r = np.corrcoef(unique[a], unique[b])[0, 1]
-        assert r == pytest.approx(model.paired_uniqueness, abs=0.01), (a, b)
+        r = model.paired_uniqueness * left.get(a, 1) * left.get(b, 1)
+        assert np.corrcoef(unique[a], unique[b])[0, 1] == pytest.approx(r, abs=0.01), (a, b)
+    for a, b, r in model.doublets:
+        assert np.corrcoef(unique[a], unique[b])[0, 1] == pytest.approx(r, abs=0.01), (a, b)
 
 
 # --- counts under limits -------------------------------------------------------------------------
@@ -350,7 +355,7 @@ def test_indicators_have_the_planted_loadings_and_pairs(wave, assumptions, claim
 )
 def test_counts_are_the_nearest_that_meet_the_limits(assumed, limits):
     limits = [(np.array(weights, float), low, high) for weights, low, high in limits]
-    found = reconstruct._nearest_counts(np.array(assumed), 12, limits)
+    found = nearest_counts(np.array(assumed), 12, limits)
     possible = [
         np.array(c)
         for c in itertools.product(range(13), repeat=3)
@@ -363,7 +368,7 @@ def test_counts_are_the_nearest_that_meet_the_limits(assumed, limits):
 
 def test_counts_that_cannot_be():
     limits = [(np.array([1.0, 0, 0]), 5.0, 7.0), (np.array([1.0, 1, 0]), 0.0, 4.0)]
-    assert reconstruct._nearest_counts(np.array([4.0, 4, 4]), 12, limits) is None
+    assert nearest_counts(np.array([4.0, 4, 4]), 12, limits) is None
 
 
 # --- refusals ------------------------------------------------------------------------------------

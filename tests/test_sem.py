@@ -36,6 +36,7 @@ def same(a, b, atol=1e-6):
 
 # ---- what must not matter ------------------------------------------------------------------------
 
+
 def test_order_of_rows_and_columns_and_further_columns(model, data):
     turned = data.sample(frac=1, random_state=1)[data.columns[::-1]]
     same(sem.fit(model, turned), sem.fit(model, data))
@@ -45,15 +46,18 @@ def test_types_of_numbers(model, data):
     typed = data.astype({"ageyr": "Int64"})
     same(sem.fit(model, typed), sem.fit(model, data))
     by_bool = sem.read_model("x1 ~ girl")
-    same(sem.fit(by_bool, data.assign(girl=data["female"] == 1)),
-         sem.fit(by_bool, data.assign(girl=data["female"])))
+    same(
+        sem.fit(by_bool, data.assign(girl=data["female"] == 1)),
+        sem.fit(by_bool, data.assign(girl=data["female"])),
+    )
 
 
 def test_units_do_not_touch_the_standardised_solution(model, data):
     scaled = data.assign(x2=data["x2"] * 20 + 3, ageyr=data["ageyr"] * 12)
     a, b = sem.fit(model, scaled), sem.fit(model, data)
-    np.testing.assert_allclose(a.estimates[["std_all", "std_se"]],
-                               b.estimates[["std_all", "std_se"]], atol=1e-6)
+    np.testing.assert_allclose(
+        a.estimates[["std_all", "std_se"]], b.estimates[["std_all", "std_se"]], atol=1e-6
+    )
     assert measure(a, "chisq") == pytest.approx(measure(b, "chisq"), abs=1e-6)
 
 
@@ -61,8 +65,9 @@ def test_another_marker_gives_the_same_fit(data):
     first = sem.fit(sem.read_model("f =~ x1 + x2 + x3 + x4"), data)
     other = sem.fit(sem.read_model("f =~ NA*x1 + x2 + x3 + x4\nf ~~ 1*f"), data)
     assert measure(first, "chisq") == pytest.approx(measure(other, "chisq"), abs=1e-6)
-    np.testing.assert_allclose(first.estimates["std_all"][:4], other.estimates["std_all"][:4],
-                               atol=1e-6)
+    np.testing.assert_allclose(
+        first.estimates["std_all"][:4], other.estimates["std_all"][:4], atol=1e-6
+    )
 
 
 def test_a_fit_survives_pickling(model, data):
@@ -79,6 +84,7 @@ def test_the_callers_frame_is_not_changed(model, data):
 
 # ---- missing values ------------------------------------------------------------------------------
 
+
 def test_listwise_deletion_is_said(model, data):
     data.index = [f"r{i}" for i in data.index]
     holes = data.copy()
@@ -87,13 +93,16 @@ def test_listwise_deletion_is_said(model, data):
     holes.loc["r11", "x9"] = np.nan  # not in the model
     fit = sem.fit(model, holes)
     assert list(fit.dropped) == ["r5", "r9"] and (fit.n_used, fit.n_dropped) == (299, 2)
-    assert fit.message.startswith("ML, 299 of 301 rows used (2 dropped: a value missing on one of "
-                                  "7 variables), converged after")
+    assert fit.message.startswith(
+        "ML, 299 of 301 rows used (2 dropped: a value missing on one of "
+        "7 variables), converged after"
+    )
     same(fit, sem.fit(model, data.drop(index=["r5", "r9"])))
     assert "dropped" not in sem.fit(model, data).message
 
 
 # ---- what is refused -----------------------------------------------------------------------------
+
 
 def refused(model, data, message, **options):
     with pytest.raises(ValueError, match=message):
@@ -124,22 +133,30 @@ def test_samples_without_a_covariance_matrix(model, data):
     refused(model, data.assign(x4=np.nan), "None of the 301 rows is complete")
     refused(model, data.head(0), "None of the 0 rows")
     refused(model, data.head(7), "7 complete rows for 7 observed variables")
-    refused(model, data.assign(x4=data["x1"] - 2 * data["x2"]),
-            "linearly: x1, x2, x4. Leave one out")
+    refused(
+        model, data.assign(x4=data["x1"] - 2 * data["x2"]), "linearly: x1, x2, x4. Leave one out"
+    )
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("f =~ x1 + x2", r"df = -1.*f=~x2"),
-    ("x1 ~~ 1*x1", "no free parameter"),
-    ("f =~ x1 + x2 + x3\ng =~ x4 + x5\nf ~~ 0*g", "not identified: g=~x5, x4~~x4, x5~~x5, g~~g"),
-    ("f =~ NA*x1 + x2 + x3 + x4", "not identified: f=~x1"),
-    ("visual =~ x1 + x2 + x3\nx4 ~ visual\nx4 ~~ x5\nx5 ~ visual + x4", "not identified: .*x4"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("f =~ x1 + x2", r"df = -1.*f=~x2"),
+        ("x1 ~~ 1*x1", "no free parameter"),
+        (
+            "f =~ x1 + x2 + x3\ng =~ x4 + x5\nf ~~ 0*g",
+            "not identified: g=~x5, x4~~x4, x5~~x5, g~~g",
+        ),
+        ("f =~ NA*x1 + x2 + x3 + x4", "not identified: f=~x1"),
+        ("visual =~ x1 + x2 + x3\nx4 ~ visual\nx4 ~~ x5\nx5 ~ visual + x4", "not identified: .*x4"),
+    ],
+)
 def test_models_that_are_not_identified(text, message, data):
     refused(sem.read_model(text), data, message)
 
 
 # ---- what is reported ----------------------------------------------------------------------------
+
 
 def test_nothing_to_report(model, data):
     fit = sem.fit(model, data)
@@ -163,7 +180,8 @@ def test_correlation_beyond_one_is_named():
     assert fit.estimates.query("lhs == 'f' and rhs == 'g'")["std_all"].item() > 1
     assert fit.problems["what"].tolist()[:2] == [
         "correlation beyond 1 (1.500)",
-        "covariance matrix of the latent variables not positive definite"]
+        "covariance matrix of the latent variables not positive definite",
+    ]
 
 
 def test_two_indicators_without_covariance(data):
@@ -205,23 +223,31 @@ def test_few_cases_dropped_rows_and_scales(data):
 
 # ---- known truth ---------------------------------------------------------------------------------
 
+
 def test_planted_parameters_are_recovered():
     rng, n = np.random.default_rng(21), 20_000
     size, b2c = rng.integers(1, 5, n), rng.binomial(1, 0.6, n)
     culture = rng.normal(size=n)
     environment = 0.4 * culture + np.sqrt(1 - 0.16) * rng.normal(size=n)
-    motivation = (0.3 * culture + 0.35 * environment + 0.1 * size - 0.2 * b2c
-                  + 0.7 * rng.normal(size=n))
+    motivation = (
+        0.3 * culture + 0.35 * environment + 0.1 * size - 0.2 * b2c + 0.7 * rng.normal(size=n)
+    )
     use = 0.5 * motivation + 0.15 * culture + 0.05 * size + 0.6 * rng.normal(size=n)
     columns = {"size": size, "b2c": b2c}
-    loadings = {"c": (culture, 1, 0.8, 1.2), "e": (environment, 1, 0.9, 0.7),
-                "m": (motivation, 1, 1.1, 0.6), "u": (use, 1, 0.9, 1.3)}
+    loadings = {
+        "c": (culture, 1, 0.8, 1.2),
+        "e": (environment, 1, 0.9, 0.7),
+        "m": (motivation, 1, 1.1, 0.6),
+        "u": (use, 1, 0.9, 1.3),
+    }
     for letter, (latent, *weights) in loadings.items():
         for i, weight in enumerate(weights):
             columns[f"{letter}{i}"] = weight * latent + 0.5 * rng.normal(size=n)
-    model = sem.read_model("c =~ c0 + c1 + c2\ne =~ e0 + e1 + e2\nm =~ m0 + m1 + m2\n"
-                           "u =~ u0 + u1 + u2\nm ~ c + e + size + b2c\nu ~ m + c + size\n"
-                           "e ~~ c")
+    model = sem.read_model(
+        "c =~ c0 + c1 + c2\ne =~ e0 + e1 + e2\nm =~ m0 + m1 + m2\n"
+        "u =~ u0 + u1 + u2\nm ~ c + e + size + b2c\nu ~ m + c + size\n"
+        "e ~~ c"
+    )
     fit = sem.fit(model, pd.DataFrame(columns))
     truth = [w for _, *weights in loadings.values() for w in weights]
     truth += [0.3, 0.35, 0.1, -0.2, 0.5, 0.15, 0.05, 0.4] + [0.25] * 12 + [1, 1, 0.49, 0.36]

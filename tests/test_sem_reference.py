@@ -35,8 +35,12 @@ def compared(request):
 
 
 def close(case, ours, theirs):
-    np.testing.assert_allclose(np.asarray(ours, float), np.asarray(theirs, float), equal_nan=True,
-                               **TOLERANCE.get(case, CLOSE))
+    np.testing.assert_allclose(
+        np.asarray(ours, float),
+        np.asarray(theirs, float),
+        equal_nan=True,
+        **TOLERANCE.get(case, CLOSE),
+    )
 
 
 def rows(answers, table):
@@ -56,21 +60,38 @@ def test_rows_and_their_order_are_lavaans(compared):
     _, fit, answers = compared
     theirs = rows(answers, "estimates")
     assert fit.estimates[["lhs", "op", "rhs"]].equals(theirs[["lhs", "op", "rhs"]])
-    assert fit.estimates["label"].tolist() == theirs.get("label", pd.Series([""] * len(theirs))
-                                                        ).fillna("").tolist()
+    assert (
+        fit.estimates["label"].tolist()
+        == theirs.get("label", pd.Series([""] * len(theirs))).fillna("").tolist()
+    )
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [
-    ("estimate", "est"), ("se", "se"), ("z", "z"), ("p", "pvalue"), ("ci_low", "ci.lower"),
-    ("ci_high", "ci.upper"), ("std_all", "std.all")])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("estimate", "est"),
+        ("se", "se"),
+        ("z", "z"),
+        ("p", "pvalue"),
+        ("ci_low", "ci.lower"),
+        ("ci_high", "ci.upper"),
+        ("std_all", "std.all"),
+    ],
+)
 def test_estimates(compared, ours, theirs):
     case, fit, answers = compared
     close(case, fit.estimates[ours], rows(answers, "estimates")[theirs])
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [
-    ("std_all", "est.std"), ("std_se", "se"), ("std_ci_low", "ci.lower"),
-    ("std_ci_high", "ci.upper")])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("std_all", "est.std"),
+        ("std_se", "se"),
+        ("std_ci_low", "ci.lower"),
+        ("std_ci_high", "ci.upper"),
+    ],
+)
 def test_standardised_solution(compared, ours, theirs):
     case, fit, answers = compared
     close(case, fit.estimates[ours], rows(answers, "standardized")[theirs])
@@ -91,8 +112,9 @@ def test_r_squared(compared):
 def test_residual_correlations(compared):
     case, fit, answers = compared
     theirs = {frozenset((row["a"], row["b"])): row["residual"] for row in answers["residuals"]}
-    pairs = [frozenset(pair) for pair in zip(fit.residuals["lhs"], fit.residuals["rhs"],
-                                             strict=True)]
+    pairs = [
+        frozenset(pair) for pair in zip(fit.residuals["lhs"], fit.residuals["rhs"], strict=True)
+    ]
     assert len(pairs) == len(theirs) and set(pairs) == set(theirs)
     close(case, fit.residuals["residual"], [theirs[pair] for pair in pairs])
     close(case, fit.residuals["observed"] - fit.residuals["implied"], fit.residuals["residual"])
@@ -122,25 +144,41 @@ def test_defined_effects():
     raw, std = (pd.DataFrame(answers[t]).query("op == ':='") for t in ("estimates", "standardized"))
     assert fit.defined["name"].tolist() == raw["lhs"].tolist()
     assert fit.defined["formula"].tolist() == ["a*b", "c + a*b", "indirect/total"]
-    for ours, theirs in (("estimate", raw["est"]), ("se", raw["se"]), ("z", raw["z"]),
-                         ("p", raw["pvalue"]), ("ci_low", raw["ci.lower"]),
-                         ("ci_high", raw["ci.upper"]), ("std_all", std["est.std"]),
-                         ("std_se", std["se"])):
+    for ours, theirs in (
+        ("estimate", raw["est"]),
+        ("se", raw["se"]),
+        ("z", raw["z"]),
+        ("p", raw["pvalue"]),
+        ("ci_low", raw["ci.lower"]),
+        ("ci_high", raw["ci.upper"]),
+        ("std_all", std["est.std"]),
+        ("std_se", std["se"]),
+    ):
         close("pd", fit.defined[ours], theirs)
 
 
 def test_anchors_from_the_literature():
     hs = sem.fit(sem.read_model(holzinger39.get_model()), holzinger39.get_data())
     measures = hs.measures.set_index("measure")["standard"]
-    printed = {"chisq": 85.306, "df": 24, "baseline_chisq": 918.852, "baseline_df": 36,
-               "srmr": 0.065, "logl": -3737.745, "aic": 7517.490, "bic": 7595.339}
+    printed = {
+        "chisq": 85.306,
+        "df": 24,
+        "baseline_chisq": 918.852,
+        "baseline_df": 36,
+        "srmr": 0.065,
+        "logl": -3737.745,
+        "aic": 7517.490,
+        "bic": 7595.339,
+    }
     for name, value in printed.items():
         assert measures[name] == pytest.approx(value, abs=5e-4), name
-    pd_fit = sem.fit(sem.read_model(political_democracy.get_model()),
-                     political_democracy.get_data())
+    pd_fit = sem.fit(
+        sem.read_model(political_democracy.get_model()), political_democracy.get_data()
+    )
     paths = pd_fit.estimates.query("op == '~'")
-    assert pd_fit.measures.set_index("measure")["standard"]["chisq"] == pytest.approx(38.125,
-                                                                                      abs=5e-4)
+    assert pd_fit.measures.set_index("measure")["standard"]["chisq"] == pytest.approx(
+        38.125, abs=5e-4
+    )
     assert paths["estimate"].tolist() == pytest.approx([1.483, 0.572, 0.837], abs=5e-4)
     assert paths["se"].tolist() == pytest.approx([0.399, 0.221, 0.098], abs=5e-4)
 

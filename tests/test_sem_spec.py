@@ -25,8 +25,14 @@ def fixed(model):
 def test_gebruiksmodel_by_name():
     model = sem.read_model("gebruiksmodel")
     assert model.name == "gebruiksmodel"
-    assert model.latents == ("culture", "environment", "motivation", "use", "perception",
-                             "reputation")
+    assert model.latents == (
+        "culture",
+        "environment",
+        "motivation",
+        "use",
+        "perception",
+        "reputation",
+    )
     assert model.covariates == ("size", "b2c", "east") and len(model.observed) == 32
     labels = [label for label in model.parameters["label"] if label]
     assert labels == [f"h{i}" for i in range(1, 14)]
@@ -78,34 +84,40 @@ def test_default_covariances():
     assert {"f ~~ g", "y ~~ z"} <= set(free(model))
     exogenous = model.parameters[model.parameters["exogenous"]]
     assert list(zip(exogenous["lhs"], exogenous["rhs"], strict=True)) == [
-        ("x1", "x1"), ("x1", "x2"), ("x2", "x2")]
+        ("x1", "x1"),
+        ("x1", "x2"),
+        ("x2", "x2"),
+    ]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("f =~ a + b\ng =~ c + d e", "Line 2.*cannot be read"),
-    ("f =~ a + b-c", "Line 1.*cannot be read"),
-    ("f =~ a + + b", "cannot be read"),
-    ("f =~ a + b*c*d", "cannot be read"),
-    ("f =~ start(0.5)*a + b", "cannot be read"),
-    ("f =~ a + a", "cannot be read"),
-    ("f =~", "cannot be read"),
-    ("f =~ a + b\nf =~ a", "Line 2.*already given on line 1"),
-    ("f =~ a + b\na ~~ b\nb ~~ a", "Line 3.*already given on line 2"),
-    ("f ~ f", "both sides"),
-    ("y ~ 1 + x", "intercepts are not supported"),
-    ("f =~ a + b\na | t1", "operator '|' is not supported"),
-    ("y ~ a*x\na == 2", "operator '==' is not supported"),
-    ("f <~ a + b", "operator '<~' is not supported"),
-    ("y ~ 2x", "not a variable name"),
-    ("a + b\nf =~ c", "Line 1.*no operator"),
-    ("# nothing ~ here", "model is empty"),
-    ("y ~ a*x\ne := a*b", "Line 2.*'b' is not a label"),
-    ("y ~ a*x\na := a", "already the name"),
-    ("y ~ a*x\ne := __import__('os')", "may hold labels"),
-    ("y ~ a*x\ne := a*", "is not a formula"),
-    ("y ~ a*x\n1e := a", "is not a name"),
-    ("f =~ l*a + l*b", "Label 'l' is on a fixed and on another"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("f =~ a + b\ng =~ c + d e", "Line 2.*cannot be read"),
+        ("f =~ a + b-c", "Line 1.*cannot be read"),
+        ("f =~ a + + b", "cannot be read"),
+        ("f =~ a + b*c*d", "cannot be read"),
+        ("f =~ start(0.5)*a + b", "cannot be read"),
+        ("f =~ a + a", "cannot be read"),
+        ("f =~", "cannot be read"),
+        ("f =~ a + b\nf =~ a", "Line 2.*already given on line 1"),
+        ("f =~ a + b\na ~~ b\nb ~~ a", "Line 3.*already given on line 2"),
+        ("f ~ f", "both sides"),
+        ("y ~ 1 + x", "intercepts are not supported"),
+        ("f =~ a + b\na | t1", "operator '|' is not supported"),
+        ("y ~ a*x\na == 2", "operator '==' is not supported"),
+        ("f <~ a + b", "operator '<~' is not supported"),
+        ("y ~ 2x", "not a variable name"),
+        ("a + b\nf =~ c", "Line 1.*no operator"),
+        ("# nothing ~ here", "model is empty"),
+        ("y ~ a*x\ne := a*b", "Line 2.*'b' is not a label"),
+        ("y ~ a*x\na := a", "already the name"),
+        ("y ~ a*x\ne := __import__('os')", "may hold labels"),
+        ("y ~ a*x\ne := a*", "is not a formula"),
+        ("y ~ a*x\n1e := a", "is not a name"),
+        ("f =~ l*a + l*b", "Label 'l' is on a fixed and on another"),
+    ],
+)
 def test_unreadable_models(text, message):
     with pytest.raises(ValueError, match=message):
         sem.read_model(text)

@@ -107,10 +107,18 @@ def fit(model, data, estimator="ML", missing="listwise"):
         engine = ml.load(model, sample.cov, sample.data)
         solution = ml.maximise(engine, sample)
         tables = _tables(engine, sample, solution, len(frame))
-    return Fit(model=model, estimator=estimator, missing=missing, n_used=sample.n,
-               n_dropped=len(frame) - sample.n, dropped=data.index[~kept],
-               converged=solution.converged, optimizer=_optimizer(solution),
-               message=_message(model, sample, solution, len(frame)), **tables)
+    return Fit(
+        model=model,
+        estimator=estimator,
+        missing=missing,
+        n_used=sample.n,
+        n_dropped=len(frame) - sample.n,
+        dropped=data.index[~kept],
+        converged=solution.converged,
+        optimizer=_optimizer(solution),
+        message=_message(model, sample, solution, len(frame)),
+        **tables,
+    )
 
 
 def _check_option(name, value, known):
@@ -137,14 +145,21 @@ def _tables(engine, sample, solution, n_rows):
 
 
 def _optimizer(solution):
-    return {"semopy_iterations": solution.semopy_iterations, "polish_steps": solution.polish_steps,
-            "gradient": solution.gradient, "discrepancy": solution.discrepancy}
+    return {
+        "semopy_iterations": solution.semopy_iterations,
+        "polish_steps": solution.polish_steps,
+        "gradient": solution.gradient,
+        "discrepancy": solution.discrepancy,
+    }
 
 
 def _message(model, sample, solution, n_rows):
     dropped = n_rows - sample.n
     why = f" ({dropped} dropped: a value missing on one of {len(model.observed)} variables)"
-    ending = (f"converged after {solution.semopy_iterations} iterations and "
-              f"{solution.polish_steps} Fisher scoring steps" if solution.converged
-              else "NOT converged: estimates are not a solution")
+    ending = (
+        f"converged after {solution.semopy_iterations} iterations and "
+        f"{solution.polish_steps} Fisher scoring steps"
+        if solution.converged
+        else "NOT converged: estimates are not a solution"
+    )
     return f"ML, {sample.n} of {n_rows} rows used{why if dropped else ''}, {ending}."

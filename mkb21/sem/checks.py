@@ -28,13 +28,16 @@ def model_frame(model, data):
     columns = list(data.columns)
     clash = [name for name in model.latents if name in columns]
     if clash:
-        raise ValueError(f"Latent variable {clash[0]!r} has the name of a column of the data: "
-                         "rename it in the model.")
+        raise ValueError(
+            f"Latent variable {clash[0]!r} has the name of a column of the data: "
+            "rename it in the model."
+        )
     _check_present(model, columns)
     repeated = [name for name in model.observed if columns.count(name) > 1]
     if repeated:
-        raise ValueError(f"Column {repeated[0]!r} is in the data more than once: drop or rename "
-                         "one of them.")
+        raise ValueError(
+            f"Column {repeated[0]!r} is in the data more than once: drop or rename one of them."
+        )
     return pd.DataFrame({name: _numeric(data[name]) for name in model.observed}, index=data.index)
 
 
@@ -46,19 +49,23 @@ def _check_present(model, columns):
     for name in absent:
         close = difflib.get_close_matches(name, map(str, columns), 1)
         hints.append(f"{name!r}" + (f" (closest: {close[0]!r})" if close else ""))
-    raise ValueError(f"Not in the data: {', '.join(hints)}. Correct the name in the model, "
-                     "or add the column.")
+    raise ValueError(
+        f"Not in the data: {', '.join(hints)}. Correct the name in the model, or add the column."
+    )
 
 
 def _numeric(column):
     """Return a column as float64 values, NaN where missing."""
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-        raise ValueError(f"Column {column.name!r} is not numeric (dtype {column.dtype}): "
-                         "recode it to numbers.")
+        raise ValueError(
+            f"Column {column.name!r} is not numeric (dtype {column.dtype}): recode it to numbers."
+        )
     values = column.to_numpy(dtype=float, na_value=np.nan)
     if np.isinf(values).any():
-        raise ValueError(f"Column {column.name!r} holds infinite values in "
-                         f"{np.isinf(values).sum()} row(s): correct them or make them missing.")
+        raise ValueError(
+            f"Column {column.name!r} holds infinite values in "
+            f"{np.isinf(values).sum()} row(s): correct them or make them missing."
+        )
     return values
 
 
@@ -81,22 +88,30 @@ def check_sample(model, complete, n_rows):
     """
     n, p = complete.shape
     if n == 0:
-        raise ValueError(f"None of the {n_rows} rows is complete on the {p} variables of the "
-                         "model: leave out those that are missing most often.")
+        raise ValueError(
+            f"None of the {n_rows} rows is complete on the {p} variables of the "
+            "model: leave out those that are missing most often."
+        )
     spread = complete.max() - complete.min()
     constant = spread.index[spread == 0].tolist()
     if constant:
-        raise ValueError(f"Constant in the {n} rows used: {', '.join(constant)}. "
-                         "Leave it out of the model.")
+        raise ValueError(
+            f"Constant in the {n} rows used: {', '.join(constant)}. Leave it out of the model."
+        )
     if n <= p:
-        raise ValueError(f"{n} complete rows for {p} observed variables: more rows than variables "
-                         "are needed. Use fewer variables, or data with fewer missing values.")
+        raise ValueError(
+            f"{n} complete rows for {p} observed variables: more rows than variables "
+            "are needed. Use fewer variables, or data with fewer missing values."
+        )
     values, vectors = np.linalg.eigh(np.corrcoef(complete.to_numpy().T).reshape(p, p))
     if values[0] < COLLINEAR:
-        involved = [name for name, weight in zip(complete, vectors[:, 0], strict=True)
-                    if abs(weight) > 1e-4]
-        raise ValueError("The covariance matrix is not positive definite: these variables depend "
-                         f"on each other linearly: {', '.join(involved)}. Leave one out.")
+        involved = [
+            name for name, weight in zip(complete, vectors[:, 0], strict=True) if abs(weight) > 1e-4
+        ]
+        raise ValueError(
+            "The covariance matrix is not positive definite: these variables depend "
+            f"on each other linearly: {', '.join(involved)}. Leave one out."
+        )
 
 
 def check_identified(model):
@@ -122,12 +137,16 @@ def check_identified(model):
     involved = _not_identified(jacobian_matrix, names)
     df = degrees_of_freedom(model, len(names))
     if df < 0:
-        raise ValueError(f"The model has {-df} parameter(s) more than moments (df = {df}): free "
-                         f"fewer. Not identified: {', '.join(involved)}.")
+        raise ValueError(
+            f"The model has {-df} parameter(s) more than moments (df = {df}): free "
+            f"fewer. Not identified: {', '.join(involved)}."
+        )
     if involved:
-        raise ValueError(f"The model is not identified: {', '.join(involved)} cannot be told "
-                         "apart. Fix one of them to a value, give two of them one label, "
-                         "or add indicators.")
+        raise ValueError(
+            f"The model is not identified: {', '.join(involved)} cannot be told "
+            "apart. Fix one of them to a value, give two of them one label, "
+            "or add indicators."
+        )
 
 
 def _random_point(model, names):
@@ -135,8 +154,12 @@ def _random_point(model, names):
     table = model.parameters
     variances = set(table["parameter"][(table["op"] == "~~") & (table["lhs"] == table["rhs"])])
     draws = np.random.default_rng(IDENTIFICATION_SEED).uniform(0, 1, len(names))
-    return np.array([1 + u if name in variances else 0.3 + 0.6 * u
-                     for name, u in zip(names, draws, strict=True)])
+    return np.array(
+        [
+            1 + u if name in variances else 0.3 + 0.6 * u
+            for name, u in zip(names, draws, strict=True)
+        ]
+    )
 
 
 def _not_identified(matrix, names):
@@ -158,19 +181,31 @@ def problem_table(engine, sample, solution, estimates, n_rows):
         severity ("error": do not use; "warning": improper or doubtful; "note"), what, where,
         next_step; empty when there is nothing to report.
     """
-    rows = [*_search_problems(solution), *_improper(estimates),
-            *_not_positive_definite(engine.spec, solution, estimates),
-            *_few_cases(sample, solution, n_rows), *_scales(engine.spec, sample)]
+    rows = [
+        *_search_problems(solution),
+        *_improper(estimates),
+        *_not_positive_definite(engine.spec, solution, estimates),
+        *_few_cases(sample, solution, n_rows),
+        *_scales(engine.spec, sample),
+    ]
     return pd.DataFrame(rows, columns=["severity", "what", "where", "next_step"])
 
 
 def _search_problems(solution):
     if not solution.converged:
-        yield ("error", "not converged", f"largest gradient {solution.gradient:.2g}",
-               "simplify the model, or check indicators with weak or opposite loadings")
+        yield (
+            "error",
+            "not converged",
+            f"largest gradient {solution.gradient:.2g}",
+            "simplify the model, or check indicators with weak or opposite loadings",
+        )
     elif not solution.identified:
-        yield ("error", "information matrix singular", "at the solution",
-               "look for loadings or covariances near zero, as in factors with two indicators")
+        yield (
+            "error",
+            "information matrix singular",
+            "at the solution",
+            "look for loadings or covariances near zero, as in factors with two indicators",
+        )
 
 
 def _improper(estimates):
@@ -178,11 +213,19 @@ def _improper(estimates):
     for row in estimates[estimates["op"] == "~~"].itertuples():
         where = f"{row.lhs} ~~ {row.rhs}"
         if row.lhs == row.rhs and row.estimate < 0:
-            yield ("warning", f"negative variance ({row.estimate:.3f}, Heywood case)", where,
-                   "see whether its interval includes 0; use fewer factors or leave it out")
+            yield (
+                "warning",
+                f"negative variance ({row.estimate:.3f}, Heywood case)",
+                where,
+                "see whether its interval includes 0; use fewer factors or leave it out",
+            )
         elif row.lhs != row.rhs and abs(row.std_all) > 1:
-            yield ("warning", f"correlation beyond 1 ({row.std_all:.3f})", where,
-                   "the two may be one variable: join them, or free less")
+            yield (
+                "warning",
+                f"correlation beyond 1 ({row.std_all:.3f})",
+                where,
+                "the two may be one variable: join them, or free less",
+            )
 
 
 def _not_positive_definite(model, solution, estimates):
@@ -198,25 +241,40 @@ def _not_positive_definite(model, solution, estimates):
         values, vectors = np.linalg.eigh(matrix)
         if values[0] < -1e-8 * values[-1]:
             involved = matrix.index[np.abs(vectors[:, 0]) > 0.1]
-            yield ("warning", f"covariance matrix of the {what} not positive definite",
-                   ", ".join(involved), "look at these variables' variances and correlations")
+            yield (
+                "warning",
+                f"covariance matrix of the {what} not positive definite",
+                ", ".join(involved),
+                "look at these variables' variances and correlations",
+            )
 
 
 def _few_cases(sample, solution, n_rows):
     npar = len(solution.theta)
     if sample.n < CASES_PER_PARAMETER * npar:
-        yield ("note", f"{sample.n / npar:.1f} cases per parameter",
-               f"{sample.n} rows, {npar} parameters",
-               f"below {CASES_PER_PARAMETER}, results are unsteady: compare a smaller model")
+        yield (
+            "note",
+            f"{sample.n / npar:.1f} cases per parameter",
+            f"{sample.n} rows, {npar} parameters",
+            f"below {CASES_PER_PARAMETER}, results are unsteady: compare a smaller model",
+        )
     dropped = n_rows - sample.n
     if dropped > DROPPED_SHARE * n_rows:
-        yield ("note", f"{dropped / n_rows:.0%} of the rows dropped", f"{dropped} of {n_rows} rows",
-               "listwise deletion is unbiased only if values are missing completely at random")
+        yield (
+            "note",
+            f"{dropped / n_rows:.0%} of the rows dropped",
+            f"{dropped} of {n_rows} rows",
+            "listwise deletion is unbiased only if values are missing completely at random",
+        )
 
 
 def _scales(model, sample):
     variances = np.diag(sample.cov)
     if variances.max() > VARIANCE_RATIO * variances.min():
         large, small = (model.observed[i] for i in (variances.argmax(), variances.argmin()))
-        yield ("note", f"variances differ by a factor {variances.max() / variances.min():.0f}",
-               f"{large}, {small}", "divide the large one by a constant: the search is then safer")
+        yield (
+            "note",
+            f"variances differ by a factor {variances.max() / variances.min():.0f}",
+            f"{large}, {small}",
+            "divide the large one by a constant: the search is then safer",
+        )

@@ -5,8 +5,13 @@ import operator
 
 import numpy as np
 
-_BINARY = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
-           ast.Div: operator.truediv, ast.Pow: operator.pow}
+_BINARY = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
 _UNARY = {ast.USub: operator.neg, ast.UAdd: operator.pos}
 _FUNCTIONS = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt}
 
@@ -24,13 +29,20 @@ def _parsed(formula):
 def _check_node(node, formula):
     allowed = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Load, ast.operator, ast.unaryop)
     number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
-    function = (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-                and node.func.id in _FUNCTIONS and len(node.args) == 1 and not node.keywords)
+    function = (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in _FUNCTIONS
+        and len(node.args) == 1
+        and not node.keywords
+    )
     if isinstance(node, ast.BinOp) and type(node.op) not in _BINARY:
         allowed = ()
     if not (number or function or isinstance(node, allowed)):
-        raise ValueError(f"{formula!r} may hold labels, numbers, + - * / ^, parentheses, "
-                         f"{', '.join(_FUNCTIONS)}.")
+        raise ValueError(
+            f"{formula!r} may hold labels, numbers, + - * / ^, parentheses, "
+            f"{', '.join(_FUNCTIONS)}."
+        )
 
 
 def names_in(formula):
@@ -47,6 +59,7 @@ def names_in(formula):
 
 def evaluate(formula, values):
     """Return the value of a formula at `values` (dict of label to number, real or complex)."""
+
     def value(node):
         if isinstance(node, ast.Constant):
             return node.value

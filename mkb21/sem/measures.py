@@ -5,9 +5,27 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
 
-MEASURES = ("npar", "n", "chisq", "df", "pvalue", "baseline_chisq", "baseline_df", "cfi", "tli",
-            "rmsea", "rmsea_ci_low", "rmsea_ci_high", "rmsea_pvalue", "srmr", "logl",
-            "logl_unrestricted", "aic", "bic", "gfi")
+MEASURES = (
+    "npar",
+    "n",
+    "chisq",
+    "df",
+    "pvalue",
+    "baseline_chisq",
+    "baseline_df",
+    "cfi",
+    "tli",
+    "rmsea",
+    "rmsea_ci_low",
+    "rmsea_ci_high",
+    "rmsea_pvalue",
+    "srmr",
+    "logl",
+    "logl_unrestricted",
+    "aic",
+    "bic",
+    "gfi",
+)
 CLOSE_FIT = 0.05
 
 
@@ -69,8 +87,10 @@ def _blocks(model, cov):
 def _baseline(model, sample):
     modelled, fixed = _blocks(model, sample.cov)
     logdet = np.log(np.diag(sample.cov)[modelled]).sum() + _logdet(fixed)
-    return {"baseline_chisq": sample.n * (logdet - _logdet(sample.cov)),
-            "baseline_df": degrees_of_freedom(model, len(modelled))}
+    return {
+        "baseline_chisq": sample.n * (logdet - _logdet(sample.cov)),
+        "baseline_df": degrees_of_freedom(model, len(modelled)),
+    }
 
 
 def _incremental(chisq, df, baseline_chisq, baseline_df):
@@ -86,8 +106,10 @@ def _rmsea(chisq, df, n):
     """Return sqrt((X2-df)+ / (N df)), its 90 % interval and the p-value of close fit."""
     if df == 0:
         return {"rmsea": 0.0, "rmsea_ci_low": 0.0, "rmsea_ci_high": 0.0, "rmsea_pvalue": np.nan}
-    ends = {name: np.sqrt(_noncentrality(chisq, df, level) / (n * df))
-            for name, level in (("rmsea_ci_low", 0.95), ("rmsea_ci_high", 0.05))}
+    ends = {
+        name: np.sqrt(_noncentrality(chisq, df, level) / (n * df))
+        for name, level in (("rmsea_ci_low", 0.95), ("rmsea_ci_high", 0.05))
+    }
     close = ncx2.sf(chisq, df, n * df * CLOSE_FIT**2)
     return {"rmsea": np.sqrt(max(chisq - df, 0.0) / (n * df)), **ends, "rmsea_pvalue": close}
 
@@ -127,5 +149,9 @@ def _likelihood(model, sample, chisq, npar):
     n, p = sample.n, len(modelled)
     unrestricted = -n / 2 * (p * np.log(2 * np.pi) + _logdet(sample.cov) - _logdet(fixed) + p)
     logl = unrestricted - chisq / 2
-    return {"logl": logl, "logl_unrestricted": unrestricted, "aic": 2 * npar - 2 * logl,
-            "bic": npar * np.log(n) - 2 * logl}
+    return {
+        "logl": logl,
+        "logl_unrestricted": unrestricted,
+        "aic": 2 * npar - 2 * logl,
+        "bic": npar * np.log(n) - 2 * logl,
+    }

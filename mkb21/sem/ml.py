@@ -248,8 +248,9 @@ def _semopy_fit(engine, cov):
     """
     start = engine.param_vals.copy()
     try:
-        result = Solver("SLSQP", engine.obj_mlw, engine.grad_mlw, start,
-                        options=dict(SEMOPY_OPTIONS)).scipy_solve()
+        result = Solver(
+            "SLSQP", engine.obj_mlw, engine.grad_mlw, start, options=dict(SEMOPY_OPTIONS)
+        ).scipy_solve()
     except (LinAlgError, ValueError):
         return start, 0
     better = discrepancy(engine, result.x, cov) <= discrepancy(engine, start, cov)
@@ -299,10 +300,19 @@ def _solution(engine, theta, sample, converged, iterations, steps):
         identified = _invertible(hessian)
         if converged and identified:
             vcov = np.linalg.inv(hessian * sample.n / 2)
-    return Solution(theta, free_parameters(engine.spec),
-                    discrepancy(engine, theta, sample.cov),
-                    float(np.abs(gradient).max()), sigma, latent_cov, vcov,
-                    converged, identified, iterations, steps)
+    return Solution(
+        theta,
+        free_parameters(engine.spec),
+        discrepancy(engine, theta, sample.cov),
+        float(np.abs(gradient).max()),
+        sigma,
+        latent_cov,
+        vcov,
+        converged,
+        identified,
+        iterations,
+        steps,
+    )
 
 
 def _invertible(hessian):

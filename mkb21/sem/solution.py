@@ -31,11 +31,24 @@ def estimate_table(engine, solution):
     table = engine.spec.parameters
     raw = _wald(*_delta(row_values(engine), solution))
     std = _wald(*_delta(standardised_values(engine), solution))
-    std = std.rename(columns={"estimate": "std_all", "se": "std_se", "ci_low": "std_ci_low",
-                              "ci_high": "std_ci_high"})
+    std = std.rename(
+        columns={
+            "estimate": "std_all",
+            "se": "std_se",
+            "ci_low": "std_ci_low",
+            "ci_high": "std_ci_high",
+        }
+    )
     free = (table["parameter"] != "").rename("free")
-    return pd.concat([table[["lhs", "op", "rhs", "label"]], free, raw,
-                      std[["std_all", "std_se", "std_ci_low", "std_ci_high"]]], axis=1)
+    return pd.concat(
+        [
+            table[["lhs", "op", "rhs", "label"]],
+            free,
+            raw,
+            std[["std_all", "std_se", "std_ci_low", "std_ci_high"]],
+        ],
+        axis=1,
+    )
 
 
 def defined_table(engine, solution):
@@ -50,8 +63,20 @@ def defined_table(engine, solution):
     """
     definitions = engine.spec.definitions
     if not definitions:
-        return pd.DataFrame(columns=["name", "formula", "estimate", "se", "z", "p", "ci_low",
-                                     "ci_high", "std_all", "std_se"])
+        return pd.DataFrame(
+            columns=[
+                "name",
+                "formula",
+                "estimate",
+                "se",
+                "z",
+                "p",
+                "ci_low",
+                "ci_high",
+                "std_all",
+                "std_se",
+            ]
+        )
     raw = _wald(*_delta(_defined_values(engine, row_values(engine)), solution))
     std = _wald(*_delta(_defined_values(engine, standardised_values(engine)), solution))
     names = pd.DataFrame(list(definitions), columns=["name", "formula"])
@@ -65,8 +90,12 @@ def row_values(engine):
     order = {name: i for i, name in enumerate(dict.fromkeys(table["parameter"][_free(table)]))}
     free = _free(table).to_numpy()
     which = [order[name] for name in table["parameter"][free]]
-    fixed = np.array([engine.mx_cov[place(row.lhs), place(row.rhs)] if row.exogenous else row.value
-                      for row in table.itertuples()])
+    fixed = np.array(
+        [
+            engine.mx_cov[place(row.lhs), place(row.rhs)] if row.exogenous else row.value
+            for row in table.itertuples()
+        ]
+    )
 
     def values(theta):
         result = fixed.astype(theta.dtype)
@@ -132,8 +161,9 @@ def _delta(function, solution):
     """
     theta = solution.theta
     estimate = function(theta)
-    derivative = np.array([function(theta + 1j * STEP * unit).imag / STEP
-                           for unit in np.eye(len(theta))]).reshape(len(theta), len(estimate))
+    derivative = np.array(
+        [function(theta + 1j * STEP * unit).imag / STEP for unit in np.eye(len(theta))]
+    ).reshape(len(theta), len(estimate))
     variance = np.einsum("ki,kl,li->i", derivative, solution.vcov, derivative)
     with np.errstate(invalid="ignore"):
         se = np.sqrt(variance)
@@ -143,8 +173,16 @@ def _delta(function, solution):
 def _wald(estimate, se):
     """Return estimate, se, z, two-sided p and the 95 % interval."""
     z = estimate / se
-    return pd.DataFrame({"estimate": estimate, "se": se, "z": z, "p": 2 * norm.sf(np.abs(z)),
-                         "ci_low": estimate - Z95 * se, "ci_high": estimate + Z95 * se})
+    return pd.DataFrame(
+        {
+            "estimate": estimate,
+            "se": se,
+            "z": z,
+            "p": 2 * norm.sf(np.abs(z)),
+            "ci_low": estimate - Z95 * se,
+            "ci_high": estimate + Z95 * se,
+        }
+    )
 
 
 def parameter_covariance(solution):
@@ -164,8 +202,11 @@ def r_squared_table(model, estimates):
     """
     table = model.parameters
     explained = {*table["rhs"][table["op"] == "=~"], *table["lhs"][table["op"] == "~"]}
-    rows = estimates[(estimates["op"] == "~~") & (estimates["lhs"] == estimates["rhs"])
-                     & estimates["lhs"].isin(explained)]
+    rows = estimates[
+        (estimates["op"] == "~~")
+        & (estimates["lhs"] == estimates["rhs"])
+        & estimates["lhs"].isin(explained)
+    ]
     r_squared = (1 - rows["std_all"]).where(rows["std_all"] >= 0)
     return pd.DataFrame({"variable": rows["lhs"], "r_squared": r_squared}).reset_index(drop=True)
 
@@ -183,9 +224,14 @@ def residual_table(model, sample, solution):
     scale = np.sqrt(np.outer(np.diag(sample.cov), np.diag(sample.cov)))
     later, earlier = np.tril_indices(len(scale), -1)
     names = np.array(model.observed, dtype=object)
-    table = pd.DataFrame({"lhs": names[earlier], "rhs": names[later],
-                          "observed": (sample.cov / scale)[later, earlier],
-                          "implied": (solution.sigma / scale)[later, earlier]})
+    table = pd.DataFrame(
+        {
+            "lhs": names[earlier],
+            "rhs": names[later],
+            "observed": (sample.cov / scale)[later, earlier],
+            "implied": (solution.sigma / scale)[later, earlier],
+        }
+    )
     table["residual"] = table["observed"] - table["implied"]
     order = table["residual"].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)

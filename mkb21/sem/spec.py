@@ -108,8 +108,10 @@ def _locate(source):
         known = sorted(file.stem for file in MODELS.glob("*.lav"))
         close = difflib.get_close_matches(text, known, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"No model {text!r}.{hint} Models of this package: {', '.join(known)}. "
-                         "Or give the path of a .lav file, or the model text.")
+        raise ValueError(
+            f"No model {text!r}.{hint} Models of this package: {', '.join(known)}. "
+            "Or give the path of a .lav file, or the model text."
+        )
     return path.stem, path.read_text(encoding="utf-8-sig")
 
 
@@ -127,8 +129,10 @@ def _statements(text):
                 before = statements[-1]
                 statements[-1] = Statement(before.line, f"{before.text} {piece}")
             else:
-                raise ValueError(f"Line {number} of the model: {piece!r} has no operator; "
-                                 f"write one of {', '.join(OPERATORS)} or :=.")
+                raise ValueError(
+                    f"Line {number} of the model: {piece!r} has no operator; "
+                    f"write one of {', '.join(OPERATORS)} or :=."
+                )
     return statements
 
 
@@ -157,11 +161,15 @@ def _read_terms(statement):
     from semopy.parser import parse_desc
 
     operator = _ANY_OPERATOR.search(statement.text)
-    lhs, op, rhs = (statement.text[:operator.start()].strip(), operator.group(),
-                    statement.text[operator.end():].strip())
+    lhs, op, rhs = (
+        statement.text[: operator.start()].strip(),
+        operator.group(),
+        statement.text[operator.end() :].strip(),
+    )
     if op not in OPERATORS:
-        raise _problem(statement, f"operator {op!r} is not supported; there are "
-                                  f"{', '.join(OPERATORS)} and :=.")
+        raise _problem(
+            statement, f"operator {op!r} is not supported; there are {', '.join(OPERATORS)} and :=."
+        )
     left = [name.strip() for name in lhs.split("+")]
     try:
         effects, operations = parse_desc(f"{','.join(left)} {op} {rhs}")
@@ -170,11 +178,17 @@ def _read_terms(statement):
     read = effects.get(op, {})
     written = [f"{m}*{name}" if m else name for name, m in read.get(left[0], {}).items()]
     if operations or list(read) != left or "+".join(written) != re.sub(r"\s", "", rhs):
-        raise _problem(statement, "this cannot be read. Write terms joined by +, each a variable "
-                                  "with at most one label, number or NA before it (a*x), "
-                                  "each variable once.")
-    return [{"lhs": one, "op": op, "rhs": name, "modifier": modifier, "statement": statement}
-            for one in left for name, modifier in read[one].items()]
+        raise _problem(
+            statement,
+            "this cannot be read. Write terms joined by +, each a variable "
+            "with at most one label, number or NA before it (a*x), "
+            "each variable once.",
+        )
+    return [
+        {"lhs": one, "op": op, "rhs": name, "modifier": modifier, "statement": statement}
+        for one in left
+        for name, modifier in read[one].items()
+    ]
 
 
 def _check_terms(terms):
@@ -222,6 +236,7 @@ def variables_of(terms):
         latents, observed, covariates (``ov.x``), exogenous_latents (``lv.x``), outcomes
         (``lv.y`` and ``ov.y``), indicators.
     """
+
     def unique(side, op):
         return list(dict.fromkeys(term[side] for term in terms if term["op"] == op))
 
@@ -265,8 +280,9 @@ def parameter_table(terms):
     kinds = variables_of(terms)
     rows = [_written_row(term, _is_marker(term, terms)) for term in terms]
     rows += _default_rows(terms, kinds)
-    table = pd.DataFrame(rows, columns=["lhs", "op", "rhs", "label", "parameter", "value",
-                                        "exogenous"])
+    table = pd.DataFrame(
+        rows, columns=["lhs", "op", "rhs", "label", "parameter", "value", "exogenous"]
+    )
     table["value"] = table["value"].astype(float)
     return table, tuple(tuple(kinds[k]) for k in ("latents", "observed", "covariates"))
 
@@ -279,9 +295,15 @@ def _is_marker(term, terms):
 
 def _row(lhs, op, rhs, label="", value=None, exogenous=False):
     free = value is None and not exogenous
-    return {"lhs": lhs, "op": op, "rhs": rhs, "label": label,
-            "parameter": (label or f"{lhs}{op}{rhs}") if free else "",
-            "value": float("nan") if value is None else value, "exogenous": exogenous}
+    return {
+        "lhs": lhs,
+        "op": op,
+        "rhs": rhs,
+        "label": label,
+        "parameter": (label or f"{lhs}{op}{rhs}") if free else "",
+        "value": float("nan") if value is None else value,
+        "exogenous": exogenous,
+    }
 
 
 def _written_row(term, marker):
@@ -302,10 +324,14 @@ def _default_rows(terms, kinds):
     pairs += [*combinations(kinds["exogenous_latents"], 2), *combinations(kinds["outcomes"], 2)]
     written = {frozenset((t["lhs"], t["rhs"])) for t in terms if t["op"] == "~~"}
     single = _single_indicators(terms)
-    rows = [_row(a, "~~", b, value=0.0 if a == b and a in single else None)
-            for a, b in pairs if frozenset((a, b)) not in written]
-    rows += [_row(a, "~~", b, exogenous=True)
-             for i, a in enumerate(covariates) for b in covariates[i:]]
+    rows = [
+        _row(a, "~~", b, value=0.0 if a == b and a in single else None)
+        for a, b in pairs
+        if frozenset((a, b)) not in written
+    ]
+    rows += [
+        _row(a, "~~", b, exogenous=True) for i, a in enumerate(covariates) for b in covariates[i:]
+    ]
     return rows
 
 
@@ -321,8 +347,10 @@ def _check_labels(table):
     labelled = table[table["label"] != ""]
     for label, rows in labelled.groupby("label", sort=False):
         if len(rows) > 1 and (rows["parameter"] == "").any():
-            raise ValueError(f"Label {label!r} is on a fixed and on another parameter "
-                             f"({_listed(rows)}): use two labels, or fix both by the same number.")
+            raise ValueError(
+                f"Label {label!r} is on a fixed and on another parameter "
+                f"({_listed(rows)}): use two labels, or fix both by the same number."
+            )
 
 
 def _listed(rows):
@@ -338,6 +366,8 @@ def _check_definitions(definitions, table):
         for used in names_in(formula):
             if used not in known:
                 there = ", ".join(dict.fromkeys(known)) or "none"
-                raise _problem(statement, f"{used!r} is not a label or an earlier definition; "
-                                          f"there are: {there}.")
+                raise _problem(
+                    statement,
+                    f"{used!r} is not a label or an earlier definition; there are: {there}.",
+                )
         known.append(name)

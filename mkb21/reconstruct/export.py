@@ -1,0 +1,228 @@
+"""The export of a synthetic wave, with everything in it that cleaning has to find."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mkb21 import published
+from mkb21.cleaning import derive
+from mkb21.instrument import Instrument, Wave, load_wave
+from mkb21.reconstruct.assumptions import Assumptions, ExportRows, load_assumptions
+from mkb21.reconstruct.model import Draws
+from mkb21.reconstruct.respondents import Sample, simulate
+
+
+def write(project, wave: str, seed: int | None = None, out: Path | None = None) -> list[Path]:
+    """Make the export of a synthetic wave.
+
+    Parameters
+    ----------
+    project : mkb21.paths.Project
+    wave : str
+    seed : int, optional
+        Default: the seed in the assumptions.
+    out : path, optional
+        Folder to write into; default `data/raw/<wave>/`.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    ValueError
+        The wave is observed, the assumptions have faults, or a published number is not met: names
+        the claims.
+    """
+    described = load_wave(project, wave)
+    assumptions = load_assumptions(project, described)
+    claims = published.read(project.published(wave))
+    sample = simulate(described, assumptions, claims, seed)
+    _check_claims(sample, described.instrument, claims)
+    draws = Draws(assumptions.seed if seed is None else seed)
+    frame = _as_columns(_rows(sample, described, assumptions, draws), described)
+    folder = Path(out) if out else project.raw(wave)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / described.export.file
+    text = frame.to_csv(sep=described.export.delimiter, index=False, lineterminator="\r\n")
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_bytes(text.encode(described.export.encoding))
+    os.replace(unfinished, path)
+    return [path]
+
+
+def _check_claims(sample: Sample, instrument: Instrument, claims: pd.DataFrame) -> None:
+    """Refuse a sample that does not meet every claim."""
+    responses = sample.values.join(derive(sample.values, instrument))
+    register = published.compare(claims, responses)
+    failed = register[~register["holds"]]
+    if len(failed):
+        lines = [
+            f"  {r.id}: {r.computed:.4g}, should lie in [{r.lower:.4g}, {r.upper:.4g}]"
+            for r in failed.itertuples()
+        ]
+        what = "The assumptions do not agree with what was published; change them:"
+        raise ValueError("\n".join([what, *lines]))
+
+
+def _rows(sample: Sample, wave: Wave, assumptions: Assumptions, draws: Draws) -> pd.DataFrame:
+    """The respondents as text, with everything that does not belong there, by time of start.
+
+    One row per interview: the items, the columns of a survey tool and `kind`, which says why the
+    row is there.
+    """
+    spec = assumptions.export
+    kept = _as_text(sample, wave)
+    kept["kind"] = np.where(np.isin(kept.index, sample.fast), "fast", "kept")
+    rows = pd.concat([kept, _strangers(kept, wave, spec, draws("export"))], ignore_index=True)
+    _abandon(rows, wave, draws("abandoned"))
+    _add_times(rows, wave, draws("times"))
+    _add_persons(rows, draws("persons"))
+    again = _duplicates(rows, wave, spec.duplicates, draws("duplicates"))
+    _stain(rows, sample, wave, spec, draws("stains"))  # last: a copied slip would count twice
+    rows = pd.concat([rows, again], ignore_index=True)
+    return rows.sort_values("started", kind="stable", ignore_index=True)
+
+
+def _as_text(sample: Sample, wave: Wave) -> pd.DataFrame:
+    """Codes as the labels of the export; blank where nothing was asked or answered."""
+    instrument, language = wave.instrument, wave.export.language
+    text = pd.DataFrame("", index=sample.values.index, columns=sample.values.columns, dtype=object)
+    for item in sample.values:
+        labels = instrument.codes(item, language)
+        own = wave.answers.get(instrument.scale_name(item), {})
+        labels |= {code: label for label, code in own.items()}
+        text[item] = sample.values[item].map(labels).fillna("").astype(object)
+        text.loc[sample.missing[item] == "dont_know", item] = instrument.missing.dont_know[language]
+    return text
+
+
+def _strangers(kept: pd.DataFrame, wave: Wave, spec: ExportRows, rng) -> pd.DataFrame:
+    """Rows that are no respondent of the wave: tests, abandoned interviews, other companies."""
+    elsewhere, large = _ineligible(wave, "province"), _ineligible(wave, "size")
+    parts = [
+        _hot_deck(kept, wave, spec.test_entries, rng).assign(kind="test"),
+        _hot_deck(kept, wave, spec.abandoned, rng).assign(kind="abandoned"),
+        _hot_deck(kept, wave, spec.outside_region, rng).assign(kind="outside", province=elsewhere),
+        _hot_deck(kept, wave, spec.too_large, rng).assign(kind="large", size=large),
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _ineligible(wave: Wave, variable: str) -> str:
+    """The first answer that does not belong to the population."""
+    eligible = wave.rules.eligible.get(variable, [])
+    labels = wave.instrument.codes(variable, wave.export.language)
+    outside = [label for code, label in labels.items() if code not in eligible]
+    if not eligible or not outside:
+        raise ValueError(f"Under rules: eligible: no answer to {variable} is outside; name them.")
+    return outside[0]
+
+
+def _hot_deck(kept: pd.DataFrame, wave: Wave, n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Rows put together, block by block, of different respondents who use social media."""
+    donors = kept.index[kept["way_spread"] != ""]
+    parts = [
+        kept.loc[rng.choice(donors, n), [i for i in wave.instrument.block(name) if i in kept]]
+        for name in wave.instrument.blocks
+    ]
+    return pd.concat([part.reset_index(drop=True) for part in parts], axis=1)
+
+
+def _abandon(rows: pd.DataFrame, wave: Wave, rng: np.random.Generator) -> None:
+    """Interviews that stopped before the end of the question on use."""
+    last = wave.items.index(wave.instrument.block("frequency")[-1])
+    for row in rows.index[rows["kind"] == "abandoned"]:
+        rows.loc[row, wave.items[int(rng.integers(1, last + 1)) :]] = ""
+    first = rows.index[rows["kind"] == "test"][:2]  # who tests often stops half-way, too
+    rows.loc[first, wave.items[last:]] = ""
+
+
+def _add_times(rows: pd.DataFrame, wave: Wave, rng: np.random.Generator) -> None:
+    """Start within the fieldwork, mostly early and on working days; duration by what was answered."""
+    days = pd.date_range(wave.fieldwork.start, wave.fieldwork.end)
+    interest = np.where(days.day_of_week < 5, 1.0, 0.3) * np.linspace(1.6, 0.4, len(days))
+    day = rng.choice(days, len(rows), p=interest / interest.sum())
+    hour = np.clip(rng.normal(13.5, 3.2, len(rows)), 7, 22.5)  # around lunch, into the evening
+    filled = (rows[wave.items] != "").mean(axis=1).to_numpy()
+    minutes = np.maximum(3.2 * filled + 0.4, 14 * filled * rng.lognormal(0, 0.35, len(rows)))
+    minutes = np.where(rows["kind"] == "fast", rng.uniform(1.4, 2.6, len(rows)), minutes)
+    minutes = np.where((rows["kind"] == "kept") & (minutes < 3.2), 3.2, minutes)
+    rows["duration_minutes"] = np.round(minutes, 1)
+    rows["started"] = day + pd.to_timedelta(np.round(hour * 3600), unit="s")
+    took = pd.to_timedelta(np.round(rows["duration_minutes"] * 60), unit="s")
+    rows["finished"] = rows["started"] + took
+
+
+def _add_persons(rows: pd.DataFrame, rng: np.random.Generator) -> None:
+    """Personal data that nobody takes for real: reserved names and addresses (RFC 2606, 5737)."""
+    networks = ("192.0.2", "198.51.100", "203.0.113")
+    number = rng.permutation(len(rows)) + 1
+    rows["company"] = [f"Verzonnen bedrijf {i:04d}" for i in number]
+    rows["email"] = [f"respondent{i:04d}@voorbeeld.invalid" for i in number]
+    rows["ip"] = [f"{networks[i % 3]}.{i // 3 % 254 + 1}" for i in number]
+    tests = rows.index[rows["kind"] == "test"]
+    names = ("test", "Test bedrijf", "TEST sowijs")
+    rows.loc[tests, "company"] = [names[i % 3] for i in range(len(tests))]
+
+
+def _duplicates(rows: pd.DataFrame, wave: Wave, n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Respondents who came back some days later: the same address, other answers on culture."""
+    chosen = rng.choice(rows.index[rows["kind"] == "kept"], n, replace=False)
+    other = rng.choice(chosen, n, replace=False)
+    again = rows.loc[chosen].reset_index(drop=True)
+    culture = wave.instrument.block("culture")
+    again[culture] = rows.loc[other, culture].to_numpy()
+    later = pd.to_timedelta(rng.integers(600, 3 * 86400, n), unit="s")
+    again["started"], again["finished"] = again["started"] + later, again["finished"] + later
+    spelt = (str.upper, lambda mail: f"{mail} ", str)  # the same address all the same
+    again["email"] = [spelt[i % 3](mail) for i, mail in enumerate(again["email"])]
+    return again.assign(kind="duplicate")
+
+
+def _stain(rows: pd.DataFrame, sample: Sample, wave: Wave, spec: ExportRows, rng) -> None:
+    """Cells of respondents that cleaning has to mend, without loss of an answer.
+
+    Impossible codes where an answer is missing anyway, labels in another spelling, and answers to
+    questions that were not asked.
+    """
+    instrument, missing = wave.instrument, sample.missing
+    unsure = [i for i in missing if instrument.scales[instrument.scale_name(i)].dont_know]
+    for at, k in _cells(missing[unsure] == "not_answered", spec.impossible_codes, rng):
+        rows.at[at] = ("9", "99", "0")[k % 3]
+    words = rows.loc[missing.index, unsure].map(lambda label: " " in label)
+    for at, k in _cells((missing[unsure] == "") & words, spec.stray_spelling, rng):
+        label = rows.at[at]
+        rows.at[at] = (f" {label}", f"{label} ", label.upper(), label.replace(" ", "  "))[k % 4]
+    for at, _ in _cells(missing[instrument.block("ways")] == "not_asked", spec.routing_slips, rng):
+        rows.at[at] = instrument.codes(at[1], wave.export.language)[3]
+
+
+def _cells(allowed: pd.DataFrame, n: int, rng: np.random.Generator):
+    """((row, column), counter) of `n` different cells out of those that are allowed."""
+    rows, columns = np.nonzero(allowed.to_numpy())
+    for counter, cell in enumerate(rng.choice(len(rows), n, replace=False)):
+        yield (allowed.index[rows[cell]], allowed.columns[columns[cell]]), counter
+
+
+def _as_columns(rows: pd.DataFrame, wave: Wave) -> pd.DataFrame:
+    """Under the names, in the order and with the number format of the export."""
+    out = pd.DataFrame(index=rows.index)
+    columns = wave.columns
+    out[columns["respondent_id"]] = [str(1001 + i) for i in range(len(rows))]
+    out["Status"] = np.where(rows["kind"] == "abandoned", "afgebroken", "voltooid")
+    for name in ("started", "finished"):
+        out[columns[name]] = rows[name].dt.strftime(wave.export.datetime)
+    out.loc[rows["kind"] == "abandoned", columns["finished"]] = ""
+    minutes = rows["duration_minutes"].map("{:.1f}".format)
+    out[columns["duration_minutes"]] = minutes.str.replace(".", wave.export.decimal, regex=False)
+    for name, column in wave.personal.items():
+        out[column] = rows[name]
+    for item in wave.items:
+        out[columns[item]] = rows[item]
+    return out

@@ -1,0 +1,181 @@
+"""The respondents of a synthetic wave: company traits, answers, and why answers are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mkb21.cleaning import derive
+from mkb21.instrument import Wave
+from mkb21.reconstruct.answers import at_least_one, block_answers, cut
+from mkb21.reconstruct.assumptions import Assumptions
+from mkb21.reconstruct.model import (
+    Draws,
+    Plan,
+    indicators,
+    latents,
+    mix,
+    other_scores,
+    standardize,
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Respondents before the export: one row each, users first.
+
+    Attributes
+    ----------
+    values : DataFrame
+        One column per item of the wave: codes, NaN where there is no answer.
+    missing : DataFrame
+        The same shape: "" where there is an answer, else the reason why there is none.
+    fast, straight : ndarray of int
+        Positions of the careless respondents: too fast, and one answer throughout.
+    """
+
+    values: pd.DataFrame
+    missing: pd.DataFrame
+    fast: np.ndarray
+    straight: np.ndarray
+
+
+def simulate(
+    wave: Wave,
+    assumptions: Assumptions,
+    claims: pd.DataFrame,
+    seed: int | None = None,
+    times: int = 1,
+) -> Sample:
+    """Draw the respondents of a synthetic wave.
+
+    Parameters
+    ----------
+    wave, assumptions : as loaded
+    claims : pandas.DataFrame
+        As `published.read` gives them.
+    seed : int, optional
+        Default: the seed in the assumptions.
+    times : int
+        So many times the published number of respondents, in the same proportions, to see the
+        planted model sharply.
+
+    Raises
+    ------
+    ValueError
+        The assumptions cannot be brought into agreement with the published numbers; names the item
+        and the claims.
+    """
+    draws = Draws(assumptions.seed if seed is None else seed)
+    sizes = assumptions.respondents
+    user = np.arange(sizes.all * times) < sizes.users * times
+    fast, straight = _careless(assumptions, user, times, draws)
+    careless = np.concatenate([fast, straight])
+    missing = _missing_reasons(wave, assumptions, user, careless, times, draws)
+    plan = Plan(wave.instrument, assumptions, claims, draws, user, missing, fast, straight)
+    return Sample(_answers(plan), missing, fast, straight)
+
+
+def _careless(assumptions, user, times, draws) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of users who answer too fast, and of users who give one answer throughout."""
+    n_fast = assumptions.export.careless_fast * times
+    n_straight = assumptions.export.careless_straight * times
+    users = np.flatnonzero(user)
+    chosen = draws("careless").choice(users, n_fast + n_straight, replace=False)
+    return chosen[:n_fast], chosen[n_fast:]
+
+
+def _answers(plan: Plan) -> pd.DataFrame:
+    """The answers to all questions: company traits first, then what the model makes of them."""
+    traits = _traits(plan)
+    covariates = _covariates(plan, traits)
+    latent = latents(plan, covariates)
+    scores = indicators(plan, latent)
+    scores |= other_scores(plan, latent, scores, covariates)
+    for item in (i for i in plan.missing if i not in traits):
+        hasty = plan.draws(f"fast {item}").standard_normal(len(plan.fast))
+        scores[item][plan.fast] = hasty  # who answers too fast answers at random
+    parts = [traits]
+    for name in plan.instrument.blocks:
+        items = [i for i in plan.instrument.block(name) if i in plan.missing and i not in traits]
+        if items:
+            parts.append(block_answers(plan, items, scores))
+    values = pd.concat(parts, axis=1)[list(plan.missing)]
+    everybody = np.ones(plan.n, bool)
+    for block, reached, who in (
+        ("frequency", 2, plan.user),  # a user uses at least one medium
+        ("reasons", 1, ~plan.user),
+        ("manager", 1, everybody),
+    ):
+        items = [i for i in plan.instrument.block(block) if i in values]
+        rng = plan.draws(f"at least one {block}")
+        if items:
+            values[items] = at_least_one(values[items], reached, who, rng)
+    return values
+
+
+# --- why an answer is missing --------------------------------------------------------------------
+
+
+def _missing_reasons(wave, assumptions, user, careless, times, draws) -> pd.DataFrame:
+    """Why an answer is missing, cell by cell; "" where there is one."""
+    instrument, rates = wave.instrument, assumptions.missing
+    reasons = pd.DataFrame("", index=range(len(user)), columns=wave.items, dtype=object)
+    tendency = draws("tendency").gamma(rates.concentration, 1 / rates.concentration, len(user))
+    tendency[careless] = 0
+    for item in wave.items:
+        if instrument.scales[instrument.scale_name(item)].dont_know:
+            draw = draws(f"missing {item}").random(len(user))
+            skipped = np.minimum(rates.not_answered * tendency, 0.5)
+            dont_know = rates.dont_know.get(instrument.block_of[item], 0)
+            unsure = np.minimum(dont_know * tendency, 0.4)
+            reasons.loc[draw < skipped + unsure, item] = "dont_know"
+            reasons.loc[draw < skipped, item] = "not_answered"
+    for block in instrument.blocks:
+        items = [i for i in instrument.block(block) if i in reasons]
+        if items:
+            _keep_one_answer(reasons, items, draws(f"keep {block}"))
+    cautious = np.setdiff1d(np.flatnonzero(user), careless)
+    _skip_background(reasons, wave, cautious, assumptions.respondents.without_background * times)
+    for block in instrument.blocks.values():
+        if block.asked_if:
+            asked = np.isin(user.astype(int), block.asked_if.codes)
+            reasons.loc[~asked, [i for i in block.items if i in reasons]] = "not_asked"
+    return reasons
+
+
+def _keep_one_answer(reasons: pd.DataFrame, items: list[str], rng: np.random.Generator) -> None:
+    """Everybody answers at least one question of a block: the published numbers are of all."""
+    for row in np.flatnonzero((reasons[items] != "").all(axis=1)):
+        reasons.loc[row, items[rng.integers(len(items))]] = ""
+
+
+def _skip_background(reasons, wave, rows: np.ndarray, n: int) -> None:
+    """The last `n` of these rows leave out company traits and market."""
+    for block in ("company", "market"):
+        items = [i for i in wave.instrument.block(block) if i in reasons]
+        reasons.loc[rows[len(rows) - n :], items] = "not_answered"
+
+
+def _traits(plan: Plan) -> pd.DataFrame:
+    """Company traits: each from earlier traits and chance, cut into codes."""
+    spec, values = plan.assumptions.traits, {}
+    scores = {"user": standardize(plan.user.astype(float))}
+    for item in spec.marginals:
+        effects = spec.effects.get(item, {})
+        score = mix(plan, item, [(b, scores[cause]) for cause, b in effects.items()])
+        scores[item] = standardize(score)
+        values[item] = cut(plan, item, scores[item], order=spec.order.get(item))
+    return pd.DataFrame(values, index=plan.missing.index)
+
+
+def _covariates(plan: Plan, traits: pd.DataFrame) -> pd.DataFrame:
+    """The observed causes in the model, of the users, standardised; an unknown one is average."""
+    model = plan.assumptions.model
+    causes = dict.fromkeys(cause for causes in model.paths.values() for cause in causes)
+    names = [c for c in causes if c not in model.non_users and c not in model.paths]
+    values = traits.reindex(columns=plan.missing.columns)
+    known = derive(values, plan.instrument).join(traits).loc[plan.user, names]
+    return ((known - known.mean()) / known.std(ddof=0)).fillna(0.0)
