@@ -10,13 +10,14 @@ IN_VENV := .venv/bin/python -m
 PIP := $(IN_VENV) pip install --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: help run test test-all lab lock clean
+.PHONY: help run test test-all lab notebooks lock clean
 
 help:
 	@echo "make run        run the notebooks of a wave (WAVE=$(WAVE))"
 	@echo "make test       check the code and run the tests"
 	@echo "make test-all   the same, with the tests that take minutes"
 	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make notebooks  run the committed notebooks where they stand, to store their outputs"
 	@echo "make lock       bring requirements.lock up to date with pyproject.toml (ARGS=--upgrade: newest versions)"
 	@echo "make clean      remove .venv and everything that a run makes anew, figures excepted"
 
@@ -33,6 +34,13 @@ test-all: $(READY)
 
 lab: $(READY)
 	@$(IN_VENV) jupyterlab $(ARGS)
+
+notebooks: $(READY)
+	@for notebook in notebooks/[0-9][0-9]_*.ipynb; do \
+		echo "$$notebook"; \
+		$(IN_VENV) jupyter nbconvert --log-level=ERROR --to notebook --inplace --execute \
+			--ExecutePreprocessor.record_timing=False "$$notebook" || exit 1; \
+	done
 
 lock:
 	@rm -rf .venv-lock

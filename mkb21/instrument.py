@@ -186,6 +186,19 @@ class Instrument(Strict):
         """Variable -> short label."""
         return {variable: self.label(variable, language) for variable in variables}
 
+    def topic(self, variables, language: str = "en") -> str:
+        """What several variables are about: their labels, or for more than two that of a score of
+        just these, else the title of the block that the first stands in.
+        """
+        names = list(dict.fromkeys(variables))
+        if len(names) <= 2:
+            return ", ".join(self.label(name, language) for name in names)
+        for name, construct in self.constructs.items():
+            if construct.items == names:
+                return self.label(name, language)
+        title = self.blocks[self.block_of[names[0]]].title[language]
+        return title[0].lower() + title[1:]
+
     def text(self, item: str, language: str = "en") -> str:
         """What the respondent reads: the question, with the statement or option of this item."""
         if item not in self.items:

@@ -298,6 +298,14 @@ _WORDS = {
         "rank": "plaats",
         "top": "eerste",
         "than": "andere",
+        "n_rows": "respondenten",
+        "n_answering": "antwoorden op",
+        "n_items": "aantal vragen",
+        "min_percent": "laagste",
+        "max_percent": "hoogste",
+        "alpha": "alfa",
+        "max_gap": "grootste verschil",
+        "percent_of_rows": "van allen",
     },
     "en": {
         "largest": "largest",
@@ -305,6 +313,14 @@ _WORDS = {
         "rank": "place",
         "top": "among first",
         "than": "others",
+        "n_rows": "respondents",
+        "n_answering": "answers to",
+        "n_items": "number of items",
+        "min_percent": "lowest",
+        "max_percent": "highest",
+        "alpha": "alpha",
+        "max_gap": "largest difference",
+        "percent_of_rows": "of all",
     },
 }
 
@@ -323,6 +339,35 @@ def as_text(register: pd.DataFrame, language: str = "en") -> list[str]:
             found.append(value)
         else:
             found.append(f"{words[row.comparator]} {value}".strip())
+    return found
+
+
+def labels(claims: pd.DataFrame, questions, language: str = "en") -> dict[str, str]:
+    """What each claim is about, in words: id -> "7 Twitter: weekly – continuously".
+
+    Parameters
+    ----------
+    claims : pandas.DataFrame
+        As `read` gives them.
+    questions : Instrument
+        Anything with `label(variable, language)`, `codes(variable, language)`, and `topic(variables,
+        language)` for several variables.
+    """
+    words = _WORDS[language]
+    found = {}
+    for row in claims.itertuples():
+        names = [name for pair in _split(row.variables) for name in pair.split(">")]
+        about = [questions.topic(names, language)] if names else []
+        codes = questions.codes(names[0], language) if names else {}
+        chosen = [codes[int(c)] for c in _split(row.codes) if int(c) in codes]
+        if chosen and set(codes) != {0, 1}:
+            about.append(chosen[0] if len(chosen) == 1 else f"{chosen[0]} – {chosen[-1]}")
+        kind = words.get(row.statistic, "")
+        if row.statistic.startswith("n_"):
+            about = [f"{kind} {': '.join(about)}".strip()]
+            kind = row.filter if row.statistic == "n_rows" else ""
+        start, end = row.figure, f" ({kind})" if kind else ""
+        found[row.id] = f"{start} {': '.join(about)}{end}".strip()
     return found
 
 

@@ -788,3 +788,37 @@ def test_a_user_who_stops_changes_the_numbers_of_users(claims, responses, wave):
     assert {"users_n", "non_users_n", "fig10_n", "fig11_n", "fig12_n", "fig13_n"} <= failing
     assert found.at["users_n", "computed"] == 255 and found.at["non_users_n", "computed"] == 59
     assert found.at["sample_n", "holds"]
+
+
+# --- in words ------------------------------------------------------------------------------------
+
+
+def test_every_claim_has_words_in_both_languages(claims, wave):
+    for language in ("nl", "en"):
+        words = published.labels(claims, wave.instrument, language)
+        assert list(words) == list(claims["id"]) and all(words.values())
+    assert words["fig07_twitter"] == "7 Twitter: weekly – continuously"
+    assert words["fig02_other"] == "2 sector: other"
+    assert words["fig04_b2b"] == "4 businesses (B2B)"
+    assert words["fig10_without_min"] == "10 preparation: strongly disagree – disagree (lowest)"
+    assert words["users_n"] == "7 respondents (user == 1)"
+    assert words["fig13_n"] == "13 answers to influence on reputation"
+
+
+@pytest.mark.parametrize(
+    ("given", "dutch", "english"),
+    [
+        (dict(comparator="equals", value=2.1, decimals=2), "2,10", "2.10"),
+        (dict(comparator="equals", value=62.0, decimals=0), "62", "62"),
+        (dict(comparator="greater", value=50.0), "> 50", "> 50"),
+        (dict(comparator="less", than="c1"), "< andere", "< others"),
+        (dict(comparator="between", value=9.5, value_high=20.5), "9,5 – 20,5", "9.5 – 20.5"),
+        (dict(comparator="largest"), "grootste", "largest"),
+        (dict(comparator="rank", value=2.0), "plaats 2", "place 2"),
+        (dict(comparator="top", value=3.0), "eerste 3", "among first 3"),
+    ],
+)
+def test_what_was_published_as_text(given, dutch, english):
+    one = pd.DataFrame([claim(**given)])
+    assert published.as_text(one, "nl") == [dutch]
+    assert published.as_text(one, "en") == [english]

@@ -1,0 +1,278 @@
+"""The committed notebooks: their form, a fresh run from the export, and nbval over their outputs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.testing.compare import calculate_rms
+
+from mkb21 import pipeline
+from mkb21.instrument import load_wave
+from mkb21.paths import Project
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COMMON = ["wave", "root", "language", "seed"]
+LONGEST_CELL = 20
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return read(request.param)
+
+
+# --- form ----------------------------------------------------------------------------------------
+
+
+def test_every_notebook_is_one_of_the_sequence():
+    names = [path.stem for path in NOTEBOOKS]
+    assert [name[:2] for name in names] == [f"{k:02d}" for k in range(1, len(names) + 1)]
+    assert len(names) >= 5
+
+
+def test_opens_with_title_aims_reads_and_writes(notebook):
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown"
+    assert re.match(r"# \d\d ", first.source)
+    assert re.search(r"^1\. .+\n2\. ", first.source, flags=re.MULTILINE)
+    assert "**Reads:** `" in first.source and "**Writes:** `" in first.source
+
+
+def test_declares_the_common_parameters_with_a_comment_each(notebook):
+    tagged = [cell for cell in notebook.cells if "parameters" in tags(cell)]
+    assert len(tagged) == 1 and tagged[0] is notebook.cells[1]
+    assigned = [node.targets[0].id for node in ast.parse(tagged[0].source).body]
+    assert assigned[:4] == COMMON
+    starts = [line for line in tagged[0].source.splitlines() if re.match(r"\w+ = ", line)]
+    assert len(starts) == len(assigned) and all("  # " in line for line in starts)
+
+
+def test_ends_with_what_was_written_and_what_comes_next(notebook):
+    text = "".join(o.text for o in notebook.cells[-1].outputs if o.output_type == "stream")
+    assert ".csv" in text
+    following = int(notebook.cells[0].source[2:4]) + 1
+    assert f"Next: {following:02d}_" in text or "last notebook" in text
+
+
+def test_defines_nothing_and_hides_nothing(notebook):
+    for cell in code_cells(notebook):
+        tree = ast.parse(cell.source)
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+        assert not any(isinstance(node, kinds) for node in ast.walk(tree)), cell.source
+        assert not re.search(
+            r"filterwarnings|simplefilter|ipywidgets|^[%!]", cell.source, re.MULTILINE
+        )
+        texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+        paths = [t for t in texts if isinstance(t, str) and re.match(r"(/|~/|[A-Za-z]:\\)", t)]
+        assert not paths, f"absolute path: {paths}"
+
+
+def test_cells_are_short(notebook):
+    for cell in code_cells(notebook):
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+
+
+def test_outputs_are_of_one_run_from_top_to_bottom(notebook):
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    assert "execution" not in "".join(str(cell.metadata) for cell in cells)  # no timestamps
+    assert not re.search(r"/(home|Users|tmp|root)/", str(outputs))
+
+
+def test_marked_tables_have_stored_outputs(notebook):
+    checked = [cell for cell in code_cells(notebook) if "nbval-check-output" in tags(cell)]
+    assert checked
+    assert all(cell.outputs for cell in checked)
+
+
+# --- a fresh run ---------------------------------------------------------------------------------
+
+
+def fresh_copy(folder) -> Project:
+    """The project without anything that a run makes."""
+    for part in ("data", "notebooks"):
+        ignored = shutil.ignore_patterns("processed", ".ipynb_checkpoints")
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+    return Project.find(folder)
+
+
+@pytest.fixture(scope="module")
+def english(tmp_path_factory):
+    project = fresh_copy(tmp_path_factory.mktemp("english"))
+    pipeline.run(project, "2012", {})
+    return project
+
+
+@pytest.fixture(scope="module")
+def dutch(tmp_path_factory):
+    project = fresh_copy(tmp_path_factory.mktemp("dutch"))
+    pipeline.run(project, "2012", {"language": "nl", "seed": 1})
+    return project
+
+
+def table(project, name):
+    return pd.read_csv(
+        project.processed("2012") / f"{name}.csv", keep_default_na=False, na_values=[""]
+    )
+
+
+def test_every_published_row_holds_on_a_fresh_run(english):
+    register = table(english, "published_register")
+    published = pd.read_csv(ROOT / "data" / "published" / "2012.csv")
+    assert list(register["id"]) == list(published["id"])
+    assert register.loc[~register["holds"], "id"].tolist() == []
+
+
+def test_flow_of_respondents(english):
+    flow = table(english, "cleaning_flow").set_index("step")
+    assert flow.at["read", "remaining"] > flow.at["kept", "remaining"] == 314
+    assert flow["dropped"].sum() == flow.at["read", "remaining"] - 314
+    responses = pd.read_parquet(english.processed("2012") / "responses.parquet")
+    assert len(responses) == 314 and responses["user"].sum() == 256
+
+
+def test_results_of_the_descriptives(english):
+    gaps = table(english, "descriptives_fig12_gaps")
+    assert (
+        len(gaps) == 12 and (gaps["difference"] < 0).all() and (gaps["p_holm"] >= gaps["p"]).all()
+    )
+    weekly = table(english, "descriptives_fig07_activity")
+    assert len(weekly) == 20 and weekly["percent"].between(0, 100).all()
+    indicators = table(english, "descriptives_knowledge")
+    assert indicators["indicator"].str[0].tolist() == sorted(indicators["indicator"].str[0])
+    assert set(indicators["indicator"].str[0]) == set("12345")
+    groups = table(english, "descriptives_groups_means")
+    assert set(groups["group"]) == {"solo", "east", "b2b", "b2c"}
+
+
+def test_results_of_the_reliability(english):
+    scales = table(english, "reliability_scales").set_index("scale")
+    assert f"{scales.at['reputation_score', 'alpha']:.3f}" == "0.944"
+    assert (scales["ci_low"] < scales["alpha"]).all() and (
+        scales["alpha"] < scales["ci_high"]
+    ).all()
+
+
+def test_results_of_the_structural_model(english):
+    fit = table(english, "sem_fit").set_index("measure")["standard"]
+    assert {"chisq", "df", "cfi", "tli", "rmsea", "srmr", "aic", "bic"} <= set(fit.index)
+    estimates = table(english, "sem_estimates")
+    paths = estimates[estimates["op"] == "~"]
+    assert sorted(paths["label"]) == sorted(f"h{k}" for k in range(1, 14))
+    assert np.isfinite(paths[["estimate", "se", "std_all", "std_se"]].to_numpy()).all()
+    planted = table(english, "sem_planted")
+    assert len(planted) == 13 and planted["inside"].sum() >= 11
+
+
+def test_nothing_personal_is_written(english):
+    raw = (english.raw("2012") / "mkb21-2012-export.csv").read_text(encoding="utf-8-sig")
+    address = re.search(r"[\w.]+@[\w.]+", raw).group()
+    assert address
+    for path in english.processed("2012").rglob("*"):
+        assert not re.search(rb"@voorbeeld|Verzonnen bedrijf|198\.51\.100", path.read_bytes()), path
+    for path in english.runs("2012").glob("*.ipynb"):
+        assert "@voorbeeld" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", ["english", "dutch"])
+def test_the_notice_is_on_everything(language, request):
+    project = request.getfixturevalue(language)
+    notice = load_wave(project, "2012").notice("en" if language == "english" else "nl")
+    for path in project.runs("2012").glob("*.ipynb"):
+        assert notice in path.read_text(encoding="utf-8"), path
+        for cell in code_cells(read(path)):
+            for output in cell.outputs:
+                for kind in ("text/html", "text/plain"):
+                    if "text/html" in output.get("data", {}):
+                        assert notice in " ".join(output.data[kind].split()), (path, kind)
+    figures = sorted(project.figures("2012").glob("*.svg"))
+    assert len(figures) >= 17
+    assert all(notice in path.read_text(encoding="utf-8") for path in figures)
+
+
+def test_a_dutch_run_has_dutch_labels_and_the_same_numbers(english, dutch):
+    text = (dutch.runs("2012") / "02_descriptives.ipynb").read_text(encoding="utf-8")
+    assert "eenmansbedrijf (zzp)" in text and "solo (self-employed)" not in text
+    first, second = (
+        table(p, "published_register").drop(columns=["published", "label"])
+        for p in (english, dutch)
+    )
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_committed_figures_are_those_of_a_fresh_run(english):
+    made = sorted(path.name for path in english.figures("2012").iterdir())
+    committed = sorted(path.name for path in (ROOT / "figures" / "2012").iterdir())
+    assert made == committed
+    for path in english.figures("2012").glob("*.png"):
+        from PIL import Image
+
+        pictures = [
+            Image.open(p).convert("RGB") for p in (path, ROOT / "figures" / "2012" / path.name)
+        ]
+        assert pictures[0].size == pictures[1].size, path.name
+        assert calculate_rms(*(np.asarray(p, dtype=float) for p in pictures)) < 2, path.name
+
+
+def test_nbval_over_the_committed_notebooks(tmp_path):
+    """Run in the folder of a copy, so that nothing here changes; the marked tables are compared."""
+    fresh_copy(tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval-lax",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "notebooks",
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    passed = int(re.search(r"(\d+) passed", done.stdout).group(1))
+    assert passed == sum(len(code_cells(read(path))) for path in NOTEBOOKS)
+
+
+def test_plain_papermill_runs_a_notebook(english, tmp_path):
+    """As in the README: from the project folder, with the wave as papermill reads it (a number)."""
+    n = len(pd.read_csv(ROOT / "data" / "published" / "2012.csv"))
+    out = tmp_path / "out.ipynb"
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "notebooks/05_published.ipynb",
+        str(out),
+        "-p",
+        "wave",
+        "2012",
+    ]
+    subprocess.run(command, cwd=english.root, check=True, capture_output=True)
+    assert f"{n} of {n} published" in out.read_text(encoding="utf-8")
