@@ -104,17 +104,15 @@ def compare(wave: str, root: str) -> None:
     register = pipeline.read_rows(project.processed(wave) / "published_register.csv")
     if not register:
         raise ValueError(f"wave {wave} has no comparison yet: first mkb21 run {wave}")
-    rows = [[row["id"], _published(row), _computed(row), _verdict(row)] for row in register]
-    click.echo(_aligned([["id", "published", "computed", "verdict"], *rows]))
+    rows = [
+        [row["id"], row["label"], row["published"], _computed(row), _verdict(row)]
+        for row in register
+    ]
+    click.echo(_aligned([["id", "label", "published", "computed", "verdict"], *rows]))
     failing = sum(row["holds"] != "True" for row in register)
     click.echo(f"\n{len(register) - failing} of {len(register)} published numbers reproduced")
     if failing:
         sys.exit(1)
-
-
-def _published(row: dict[str, str]) -> str:
-    """What was printed: the comparator with its numbers."""
-    return " ".join(filter(None, (row["comparator"], row["value"], row["value_high"], row["than"])))
 
 
 def _computed(row: dict[str, str]) -> str:

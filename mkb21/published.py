@@ -25,6 +25,7 @@ reading      how an open wording was read
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -365,10 +366,21 @@ def labels(claims: pd.DataFrame, questions, language: str = "en") -> dict[str, s
         kind = words.get(row.statistic, "")
         if row.statistic.startswith("n_"):
             about = [f"{kind} {': '.join(about)}".strip()]
-            kind = row.filter if row.statistic == "n_rows" else ""
+            kind = (
+                _filter_words(row.filter, questions, language) if row.statistic == "n_rows" else ""
+            )
         start, end = row.figure, f" ({kind})" if kind else ""
         found[row.id] = f"{start} {': '.join(about)}{end}".strip()
     return found
+
+
+def _filter_words(condition: str, questions, language: str) -> str:
+    """`user == 1` as "uses social media: yes"; a longer condition stays as it is."""
+    simple = re.fullmatch(r"(\w+) == (\d+)", condition)
+    if simple is None:
+        return condition
+    name, code = simple[1], int(simple[2])
+    return f"{questions.label(name, language)}: {questions.codes(name, language)[code]}"
 
 
 def _printed(value: float, decimals: float, language: str) -> str:

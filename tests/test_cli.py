@@ -9,10 +9,10 @@ from mkb21 import __version__, cli
 from mkb21.paths import Project
 
 REGISTER = (
-    "id,comparator,value,value_high,than,computed,holds\n"
-    "sample_n,equals,314,,,314.0,True\n"
-    "twitter,between,50,55,,52.7,True\n"
-    "interactive,less,,,spread,3.1,{holds}\n"
+    "id,label,published,computed,holds\n"
+    "sample_n,respondents,314,314.0,True\n"
+    "twitter,7 Twitter,50 – 55,52.7,True\n"
+    "interactive,11 listening,< others,3.1,{holds}\n"
 )
 
 
@@ -191,14 +191,14 @@ def test_waves_without_any(mkb21, small):
 def test_compare_shows_each_number_and_its_verdict(mkb21, small):
     small.processed("2012").mkdir(parents=True)
     register = small.processed("2012") / "published_register.csv"
-    register.write_text(REGISTER.format(holds=True))
+    register.write_text(REGISTER.format(holds=True), encoding="utf-8")
     status, said, _ = mkb21("compare", "2012", "--root", small.root)
     assert status == 0
     assert said.splitlines() == [
-        "id           published      computed  verdict",
-        "sample_n     equals 314     314       holds",
-        "twitter      between 50 55  52.7      holds",
-        "interactive  less spread    3.1       holds",
+        "id           label         published  computed  verdict",
+        "sample_n     respondents   314        314       holds",
+        "twitter      7 Twitter     50 – 55    52.7      holds",
+        "interactive  11 listening  < others   3.1       holds",
         "",
         "3 of 3 published numbers reproduced",
     ]
@@ -207,10 +207,10 @@ def test_compare_shows_each_number_and_its_verdict(mkb21, small):
 def test_compare_ends_with_status_1_when_a_number_fails(mkb21, small):
     small.processed("2012").mkdir(parents=True)
     register = small.processed("2012") / "published_register.csv"
-    register.write_text(REGISTER.format(holds=False))
+    register.write_text(REGISTER.format(holds=False), encoding="utf-8")
     status, said, _ = mkb21("compare", "2012", "--root", small.root)
     assert status == 1
-    assert "interactive  less spread    3.1       FAILS\n" in said
+    assert "interactive  11 listening  < others   3.1       FAILS\n" in said
     assert "2 of 3 published numbers reproduced" in said
 
 

@@ -801,7 +801,7 @@ def test_every_claim_has_words_in_both_languages(claims, wave):
     assert words["fig02_other"] == "2 sector: other"
     assert words["fig04_b2b"] == "4 businesses (B2B)"
     assert words["fig10_without_min"] == "10 preparation: strongly disagree – disagree (lowest)"
-    assert words["users_n"] == "7 respondents (user == 1)"
+    assert words["users_n"] == "7 respondents (uses social media: yes)"
     assert words["fig13_n"] == "13 answers to influence on reputation"
 
 
