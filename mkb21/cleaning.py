@@ -18,6 +18,7 @@ import pandas as pd
 from mkb21.ingest import RawExport
 from mkb21.instrument import (
     FLAGS,
+    LANGUAGES,
     MISSING_REASONS,
     RESERVED,
     Derived,
@@ -27,6 +28,7 @@ from mkb21.instrument import (
 )
 
 LEDGER = ["rule", "scope", "respondent_id", "variable", "before", "after"]
+MANY_SLIPS = 0.05
 RESPONSES = "responses.parquet"
 MISSING = "missing_reasons.parquet"
 
@@ -236,8 +238,13 @@ def fill_multiple(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instr
 
 
 def out_of_range(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
-    """Codes that the scale of an item does not have become not_answered."""
+    """Codes that the scale of an item does not have become not_answered.
+
+    A few are slips. More than `MANY_SLIPS` of the answers to an item are a fault of the description
+    of the wave (yes and no coded 1 and 2, say) and raise a ValueError.
+    """
     values, missing, edits = values.copy(), missing.copy(), []
+    _refuse_other_codes(values, instrument)
     for item in values:
         code = values[item]
         bad = code.notna() & ~code.isin(list(instrument.codes(item)))
@@ -246,6 +253,22 @@ def out_of_range(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instru
         values[item] = code.mask(bad)
         missing[item] = missing[item].mask(bad, "not_answered")
     return values, missing, _concat(edits)
+
+
+def _refuse_other_codes(values: pd.DataFrame, instrument: Instrument) -> None:
+    faults = []
+    for item in values:
+        known, answers = instrument.codes(item), values[item].dropna()
+        other = answers[~answers.isin(list(known))].value_counts()
+        if len(other) and other.iloc[0] > max(2, MANY_SLIPS * len(answers)):
+            code = _code_text(other.index[0])
+            faults.append(
+                f"{item}: code {code} stands {other.iloc[0]} times in {len(answers)} answers; the "
+                f"scale {instrument.scale_name(item)!r} has {', '.join(map(str, known))}. Say what "
+                "it means under answers: in the description of the wave"
+            )
+    if faults:
+        raise ValueError("Codes that are no slips:\n" + "\n".join(faults))
 
 
 def route(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
@@ -440,7 +463,8 @@ def save(cleaned: Cleaned, project, wave: Wave) -> dict[str, Path]:
     -------
     dict
         File name -> path: responses.parquet, missing_reasons.parquet, cleaning_flow.csv,
-        cleaning_ledger.csv, cleaning_ledger_summary.csv.
+        cleaning_ledger.csv, cleaning_ledger_summary.csv. Beside them, of a synthetic wave,
+        NOTICE.txt.
     """
     tables = {
         RESPONSES: cleaned.responses,
@@ -453,6 +477,9 @@ def save(cleaned: Cleaned, project, wave: Wave) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         _write(table, folder / name)
+    if wave.synthetic:  # a table of numbers cannot carry the notice itself
+        text = "".join(f"{wave.notice(language)}\n" for language in LANGUAGES)
+        (folder / "NOTICE.txt").write_text(text, encoding="utf-8")
     return {name: folder / name for name in tables}
 
 

@@ -36,7 +36,8 @@ def run(wave: str, given: tuple[str, ...], force: bool, root: str) -> None:
 
     For instance: mkb21 run 2012 --set seed=1 --set language=en
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill ends as tidily as Ctrl-C
+    for stop in (signal.SIGTERM, signal.SIGINT):  # a kill ends as tidily as Ctrl-C
+        signal.signal(stop, signal.default_int_handler)
     project = Project.find(root)
     result = pipeline.run(project, wave, parse_settings(given), force)
     if result.ran:
@@ -45,6 +46,8 @@ def run(wave: str, given: tuple[str, ...], force: bool, root: str) -> None:
     else:
         click.echo("\nNothing changed since the last run: all notebooks are up to date.")
     click.echo(pipeline.summary(project, wave))
+    if pipeline.notice(project, wave) and pipeline.failing(project, wave):
+        sys.exit(1)  # a reconstruction that does not meet what was published is no reconstruction
 
 
 def parse_settings(given: tuple[str, ...]) -> dict[str, object]:
@@ -75,8 +78,15 @@ def _value(text: str) -> object:
 
 @commands.command()
 @click.argument("wave")
-@click.option("--seed", type=int, help="Another draw than the one of data/assumptions.")
-@click.option("--out", metavar="FOLDER", type=Path, help="Where to; else data/raw/WAVE.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Another draw than the one of data/assumptions."
+)
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to; else data/raw/WAVE.",
+)
 @ROOT
 def reconstruct(wave: str, seed: int | None, out: Path | None, root: str) -> None:
     """Make the export of a synthetic WAVE.
@@ -102,12 +112,18 @@ def compare(wave: str, root: str) -> None:
     project = Project.find(root)
     pipeline.check_wave(project, wave)
     register = pipeline.read_rows(project.processed(wave) / "published_register.csv")
+    if not register and not project.published(wave).is_file():
+        raise ValueError(
+            f"nothing was published about wave {wave}: there is no {wave}.csv in data/published"
+        )
     if not register:
         raise ValueError(f"wave {wave} has no comparison yet: first mkb21 run {wave}")
     rows = [
         [row["id"], row["label"], row["published"], _computed(row), _verdict(row)]
         for row in register
     ]
+    for notice in pipeline.notice(project, wave):
+        click.echo(notice)
     click.echo(_aligned([["id", "label", "published", "computed", "verdict"], *rows]))
     failing = sum(row["holds"] != "True" for row in register)
     click.echo(f"\n{len(register) - failing} of {len(register)} published numbers reproduced")
@@ -168,6 +184,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("mkb21: stopped; what was finished is kept", err=True)
         sys.exit(130)
+    except PermissionError as error:
+        click.echo(f"mkb21: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
     except (ValueError, pipeline.NotebookError) as error:
         click.echo(f"mkb21: {error}", err=True)
         sys.exit(1)

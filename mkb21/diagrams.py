@@ -41,8 +41,8 @@ WORDS = {
     "alpha": ("Cronbachs alfa", "Cronbach's alpha"),
     "max_gap": ("Grootste verschil", "Largest difference"),
     "claims": (
-        "{} van {} cijfers kloppen. Ring, balk, eerste getal: publicatie; stip, tweede: berekend.",
-        "{} of {} numbers hold. Ring, bar, first number: published; dot, second: computed.",
+        "{} van {} kloppen. Ring, balk, eerste getal: gepubliceerd of gelezen; stip, tweede: berekend. ↑: van onder.",
+        "{} of {} hold. Ring, bar, first number: published or read as; dot, second: computed. ↑: from below.",
     ),
     "paths": (
         "Gestandaardiseerde coëfficiënten [95%-interval]; onderbroken: p ≥ ,05.",
@@ -212,7 +212,8 @@ def _printed(row, unit, language) -> str:
         limit, sign = (row.lower, ">") if row.comparator == "greater" else (row.upper, "<")
         return f"{sign} {short(limit, 1 if unit else 2, language)}{unit}"
     if row.comparator in ORDERS:
-        return f"≤ {row.upper:.0f}" if row.comparator == "top" else f"{row.upper:.0f}"
+        sign = {"top": "≤ ", "smallest": "↑ "}.get(row.comparator, "")
+        return f"{sign}{row.upper:.0f}"
     decimals = getattr(row, "decimals", np.nan)
     if np.isfinite(decimals):
         return number(row.value, int(decimals), language) + unit

@@ -194,15 +194,30 @@ def _read_xlsx(path: Path, export: Export) -> _Table:
 
 
 def _read_sav(path: Path, export: Export) -> _Table:
-    """An SPSS file: a value with a label is read as its label, also when it is user-missing."""
+    """An SPSS file: a value with a label is read as its label, also when it is user-missing.
+
+    A user-missing value without a label is a blank.
+    """
     try:
         frame, meta = pyreadstat.read_sav(path, user_missing=True)
     except pyreadstat.ReadstatError as error:
         raise ValueError(f"{path} is not a readable SPSS file: {error}") from error
     labels = meta.variable_value_labels
-    columns = [[labels.get(name, {}).get(v, v) for v in frame[name]] for name in frame]
+    gaps = meta.missing_ranges
+    columns = [
+        [
+            labels.get(name, {}).get(v, None if _is_gap(v, gaps.get(name, [])) else v)
+            for v in frame[name]
+        ]
+        for name in frame
+    ]
     rows = [[_as_text(cell, export) for cell in row] for row in zip(*columns, strict=True)]
     return _table("case", [list(frame.columns), *rows], list(range(len(rows) + 1)), path)
+
+
+def _is_gap(value, gaps: list[dict]) -> bool:
+    """Does a value lie in one of the ranges that SPSS declares user-missing?"""
+    return any(type(value) is type(g["lo"]) and g["lo"] <= value <= g["hi"] for g in gaps)
 
 
 _READERS = {

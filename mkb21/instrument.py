@@ -157,8 +157,18 @@ class Instrument(Strict):
     def block(self, name: str) -> list[str]:
         """Item names of one block."""
         if name not in self.blocks:
-            raise ValueError(f"The instrument has no block {name!r}.{closest(name, self.blocks)}")
+            near = closest(name, self.blocks)
+            raise ValueError(
+                f"The instrument has no block {name!r}, or this wave did not ask it.{near}"
+            )
         return list(self.blocks[name].items)
+
+    def construct(self, name: str) -> Construct:
+        """One construct."""
+        if name not in self.constructs:
+            near = closest(name, self.constructs)
+            raise ValueError(f"The instrument has no construct {name!r}.{near}")
+        return self.constructs[name]
 
     def scale_name(self, variable: str) -> str | None:
         """Name of the answer scale of an item or derived variable; None for a score."""
@@ -291,6 +301,41 @@ class Wave(Strict):
     def items(self) -> list[str]:
         """The items that this wave asked, in the order of the questionnaire."""
         return [name for name in self.instrument.items if name not in self.not_in_wave]
+
+    @cached_property
+    def questions(self) -> Instrument:
+        """The instrument as this wave asked it: without what stands under `not_in_wave`.
+
+        Blocks, pairs, derived variables and constructs lose the items that were not asked; a
+        construct of which fewer are left than `min_answered` is left out, as in cleaning.
+        """
+        full, asked = self.instrument, set(self.items)
+        blocks = {
+            name: block.model_copy(update={"items": {i: block.items[i] for i in left}})
+            for name, block in full.blocks.items()
+            if (left := [i for i in block.items if i in asked])
+        }
+        known = asked | set(full.constructs)
+        while known != (known := known - {n for n in full.constructs if self._too_short(n, known)}):
+            pass  # leaving one out can leave too few for another
+        constructs = {
+            name: spec.model_copy(
+                update={
+                    "items": [i for i in spec.items if i in known],
+                    "min_answered": full.min_answered(name),
+                }
+            )
+            for name, spec in full.constructs.items()
+            if name in known
+        }
+        derived = {n: spec for n, spec in full.derived.items() if asked & set(spec.sources)}
+        pairs = [pair for pair in full.pairs if set(pair) <= asked]
+        left = {"blocks": blocks, "constructs": constructs, "derived": derived, "pairs": pairs}
+        return Instrument.model_construct(**dict(full) | left)
+
+    def _too_short(self, construct: str, known: set[str]) -> bool:
+        left = [i for i in self.instrument.constructs[construct].items if i in known]
+        return len(left) < self.instrument.min_answered(construct)
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C: ten times faster

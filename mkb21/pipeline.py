@@ -54,6 +54,7 @@ class Notebook:
     cells: tuple[tuple[str, str], ...]  # kind and source of each
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    only_with: tuple[str, ...]  # files without which it is left out
     parameters: dict[str, object]
     parameters_at: int
     injected: bool
@@ -124,17 +125,18 @@ def _read_notebook(path: Path) -> Notebook:
         cells=sources,
         reads=_declared(name, opening, "Reads"),
         writes=_declared(name, opening, "Writes"),
+        only_with=_declared(name, opening, "Only with", optional=True),
         parameters=_parameters(name, sources[tagged[0]][1]),
         parameters_at=tagged[0],
         injected=any("injected-parameters" in given for given in tags),
     )
 
 
-def _declared(name: str, text: str, word: str) -> tuple[str, ...]:
+def _declared(name: str, text: str, word: str, optional: bool = False) -> tuple[str, ...]:
     """The backticked paths in the lines that start with **word:**."""
     lines = [line for line in text.splitlines() if line.startswith(f"**{word}:**")]
     patterns = tuple(found for line in lines for found in re.findall(r"`([^`]+)`", line))
-    if not patterns:
+    if not patterns and not optional:
         raise ValueError(
             f"{name}: the first text cell needs a line that starts with **{word}:** and names "
             "files in backticks, such as `data/processed/{wave}/responses.parquet`"
@@ -290,11 +292,18 @@ def checksum(path: Path) -> str:
 def _files(project: Project, patterns: tuple[str, ...], wave: str) -> list[Path]:
     places = [pattern.replace("{wave}", escape(wave)) for pattern in patterns]
     found = {path for place in places for path in project.root.glob(place) if path.is_file()}
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for path in found if not path.name.startswith((".", "~$")))
 
 
 def _checksums(project: Project, paths: list[Path]) -> dict[str, str]:
     return {path.relative_to(project.root).as_posix(): checksum(path) for path in paths}
+
+
+def _named_files(project: Project, parameters: dict[str, object]) -> dict[str, str]:
+    """Checksums of the files that parameters name, such as a model file of one's own."""
+    named = [text for key, text in parameters.items() if isinstance(text, str) and key != "root"]
+    paths = {text: project.root / text for text in named if re.search(r"[./\\]", text)}
+    return {text: checksum(path) for text, path in paths.items() if path.is_file()}
 
 
 def _code(project: Project) -> dict[str, str]:
@@ -449,8 +458,14 @@ def _run_stale(project, wave, notebooks, settings, force) -> list[str]:
     ran = []
     for place, notebook in enumerate(notebooks, start=1):
         label = f"[{place}/{len(notebooks)}] {notebook.name}"
+        absent = [p for p in notebook.only_with if not _files(project, (p,), wave)]
+        if absent:
+            _say(f"{label}: left out, there is no {absent[0].replace('{wave}', wave)}")
+            del entries[notebook.name]
+            continue
         parameters = _resolve(project, wave, notebook, settings)
         inputs = _checksums(project, _files(project, notebook.reads, wave))
+        inputs |= _named_files(project, parameters)
         key = _key(notebook, parameters, inputs, code)
         executed = project.runs(wave) / notebook.path.name
         if not force and _is_fresh(project, executed, entries[notebook.name], key):
@@ -635,7 +650,7 @@ def summary(project: Project, wave: str) -> str:
     """
     tables = project.processed(wave)
     lines = [
-        *_notice(project, wave),
+        *notice(project, wave),
         *_respondents(read_rows(tables / "cleaning_flow.csv")),
         *_published(read_rows(tables / "published_register.csv")),
         *_fit(read_rows(tables / "sem_fit.csv")),
@@ -657,7 +672,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _notice(project: Project, wave: str) -> list[str]:
+def notice(project: Project, wave: str) -> list[str]:
     if describe_wave(project, wave).get("origin") != "synthetic":
         return []
     from mkb21.instrument import NOTICE
@@ -671,11 +686,17 @@ def _respondents(flow: list[dict[str, str]]) -> list[str]:
     return [f"Respondents: {flow[0]['remaining']} read, {flow[-1]['remaining']} kept"]
 
 
+def failing(project: Project, wave: str) -> list[str]:
+    """The ids of the published claims of a wave that do not hold."""
+    register = read_rows(project.processed(wave) / "published_register.csv")
+    return [row["id"] for row in register if row["holds"] != "True"]
+
+
 def _published(register: list[dict[str, str]]) -> list[str]:
     if not register:
         return []
     failing = [row["id"] for row in register if row["holds"] != "True"]
-    line = f"Published numbers: {len(register) - len(failing)} of {len(register)} reproduced"
+    line = f"Published numbers and orderings: {len(register) - len(failing)} of {len(register)} reproduced"
     return [f"{line}; not {', '.join(failing)}" if failing else line]
 
 
@@ -687,7 +708,7 @@ def _fit(rows: list[dict[str, str]]) -> list[str]:
     line = (
         f"Model: chi-square {fit['chisq']:.1f} (df {fit['df']:g}), {p}, "
         f"CFI {_short(fit['cfi'])}, TLI {_short(fit['tli'])}, RMSEA {_short(fit['rmsea'])} "
-        f"[{_short(fit['rmsea_ci_low'])}, {_short(fit['rmsea_ci_high'])}], "
+        f"[90% CI {_short(fit['rmsea_ci_low'])}, {_short(fit['rmsea_ci_high'])}], "
         f"SRMR {_short(fit['srmr'])}"
     )
     return [line]

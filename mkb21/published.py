@@ -1,6 +1,6 @@
 """What was published about a wave, against what the responses give.
 
-One row of `data/published/<wave>.csv` is one claim: a statistic of some variables, and what was
+One row of a file of published numbers is one claim: a statistic of some variables, and what was
 printed about it. The columns are
 
 id           a name that no other claim has
@@ -298,7 +298,7 @@ _WORDS = {
         "smallest": "kleinste",
         "rank": "plaats",
         "top": "eerste",
-        "than": "andere",
+        "of": "van",
         "n_rows": "respondenten",
         "n_answering": "antwoorden op",
         "n_items": "aantal vragen",
@@ -313,7 +313,7 @@ _WORDS = {
         "smallest": "smallest",
         "rank": "place",
         "top": "among first",
-        "than": "others",
+        "of": "of",
         "n_rows": "respondents",
         "n_answering": "answers to",
         "n_items": "number of items",
@@ -327,19 +327,24 @@ _WORDS = {
 
 
 def as_text(register: pd.DataFrame, language: str = "en") -> list[str]:
-    """What was published, as short text: "62", "> 50", "50 – 55", "largest", "place 2"."""
+    """What a computed value is held against, as short text.
+
+    "62", "> 50", "> fig07_twitter" (another claim), "50 – 55", "largest of 6", "place 2 of 11".
+    """
     words = _WORDS[language]
     found = []
     for row in register.itertuples():
         value = _printed(row.value, row.decimals, language)
         if row.comparator in ("greater", "less"):
-            found.append(f"{'>' if row.comparator == 'greater' else '<'} {value or words['than']}")
+            than = value or ", ".join(_split(row.than))
+            found.append(f"{'>' if row.comparator == 'greater' else '<'} {than}")
         elif row.comparator == "between":
             found.append(f"{value} – {_printed(row.value_high, row.decimals, language)}")
         elif row.comparator == "equals":
             found.append(value)
         else:
-            found.append(f"{words[row.comparator]} {value}".strip())
+            place = f"{words[row.comparator]} {value}".strip()
+            found.append(f"{place} {words['of']} {len(_split(row.among))}")
     return found
 
 
@@ -460,8 +465,10 @@ def _max_gap(rows, variables, codes):
     for pair in variables:
         first, second = pair.split(">")
         both = rows[[first, second]].dropna()
-        gaps.append(float((both[second] - both[first]).mean()) if len(both) else np.nan)
-    return float(np.max(gaps)), len(rows)
+        gap = float((both[second] - both[first]).mean()) if len(both) else np.nan
+        gaps.append((gap, len(both)))
+    unknown = [pair for pair in gaps if np.isnan(pair[0])]
+    return unknown[0] if unknown else max(gaps)
 
 
 STATISTICS: dict[str, Callable] = {

@@ -695,3 +695,15 @@ def test_a_construct_that_was_changed_after_cleaning_is_noticed(saved):
     project.instrument.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="rest is not what the instrument makes of the answers"):
         cleaning.load(project, load_wave(project, "a"))
+
+
+# --- many impossible codes -----------------------------------------------------------------------
+
+
+def test_codes_that_are_no_slips_are_refused(tmp_path):
+    """Three of a kind in few answers are a scale that was described wrongly, not a slip."""
+    _, wave = club(tmp_path)
+    with pytest.raises(ValueError, match=r"happy: code 9 stands 3 times in 6 answers; the scale"):
+        cleaning.clean(export(wave, [{"happy": 9}] * 3 + [{"happy": 2}] * 3), wave)
+    two = cleaning.clean(export(wave, [{"happy": 9}] * 2 + [{"happy": 2}] * 3), wave)
+    assert (two.ledger["rule"] == "out_of_range").sum() == 2

@@ -6,6 +6,7 @@ import pytest
 from conftest import REPOSITORY, call
 
 from mkb21 import __version__, cli
+from mkb21.instrument import NOTICE
 from mkb21.paths import Project
 
 REGISTER = (
@@ -195,6 +196,7 @@ def test_compare_shows_each_number_and_its_verdict(mkb21, small):
     status, said, _ = mkb21("compare", "2012", "--root", small.root)
     assert status == 0
     assert said.splitlines() == [
+        NOTICE["en"].format(wave="2012"),
         "id           label         published  computed  verdict",
         "sample_n     respondents   314        314       holds",
         "twitter      7 Twitter     50 – 55    52.7      holds",
@@ -217,7 +219,24 @@ def test_compare_ends_with_status_1_when_a_number_fails(mkb21, small):
 def test_compare_before_a_run_says_what_to_do(mkb21, small):
     status, _, error = mkb21("compare", "2012", "--root", small.root)
     assert status == 1
-    assert error == "mkb21: wave 2012 has no comparison yet: first mkb21 run 2012\n"
+    assert error.startswith("mkb21: nothing was published about wave 2012: there is no 2012.csv")
+    small.published("2012").parent.mkdir()
+    small.published("2012").touch()
+    status, _, error = mkb21("compare", "2012", "--root", small.root)
+    assert (status, error) == (1, "mkb21: wave 2012 has no comparison yet: first mkb21 run 2012\n")
+
+
+def test_a_reconstruction_that_misses_a_published_number_fails(mkb21, small):
+    small.processed("2012").mkdir(parents=True)
+    register = small.processed("2012") / "published_register.csv"
+    register.write_text(REGISTER.format(holds=True), encoding="utf-8")
+    assert mkb21("run", "2012", "--root", small.root)[0] == 0
+    register.write_text(REGISTER.format(holds=False), encoding="utf-8")
+    assert mkb21("run", "2012", "--root", small.root)[0] == 1
+    small.wave_file("2012").write_text(
+        small.wave_file("2012").read_text().replace("synthetic", "observed")
+    )
+    assert mkb21("run", "2012", "--root", small.root)[0] == 0
 
 
 def test_reconstruct_writes_the_export_and_names_it(mkb21, tmp_path):

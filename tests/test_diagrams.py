@@ -196,7 +196,7 @@ def test_every_claim_has_its_numbers_and_verdict():
         "gap": ["< 0", "−0.080", "✓ holds"],
         "other": ["5", "5.000", "✓ holds"],
     }
-    assert figure.texts[0].get_text().startswith("10 of 12 numbers hold.")
+    assert figure.texts[0].get_text().startswith("10 of 12 hold.")
     panels = ["Percentages", "Means", "Counts", "Place in an order", "Cronbach's alpha"]
     assert set(panels) <= set(shown) and "new_statistic" in shown
 

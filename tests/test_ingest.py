@@ -248,7 +248,7 @@ def test_sav_labels_codes_and_user_missing_values(tmp_path):
         variable_value_labels={
             "Q1": {0: "nee", 1: "ja", 7: "-"}, "Q2": labels, "Q3": labels | {8: "weet niet"},
         },
-        missing_ranges={"Q1": [7], "Q3": [8, 99]},
+        missing_ranges={"Q1": [7], "Q3": [8]},
     )  # fmt: skip
     raw = read_export(project, wave)
     pd.testing.assert_frame_equal(raw.values, VALUES)
@@ -256,6 +256,20 @@ def test_sav_labels_codes_and_user_missing_values(tmp_path):
     assert raw.meta["respondent_id"].tolist() == ["1", "2", "3", "4"]
     assert raw.meta["started"].dt.minute.tolist()[::3] == [30, 0]
     np.testing.assert_array_equal(raw.meta["duration_minutes"], [4.5, NAN, 12, 3.25])
+
+
+def test_a_user_missing_value_without_a_label_is_a_blank(tmp_path):
+    project, wave = tea(tmp_path, file="tea.sav")
+    frame = pd.DataFrame(typed_rows(), columns=HEADER.split(";"))
+    frame["Nr"] = [1.0, 2.0, 3.0, 4.0]
+    frame["Q1"], frame["Q2"], frame["Q3"] = 1.0, 2.0, [3.0, 2.0, 1.0, 95.0]
+    gaps = {"Q2": [2], "Q3": [3, {"lo": 90, "hi": 99}]}  # 3, a code of the scale, is one of them
+    pyreadstat.write_sav(frame, project.raw("a") / "tea.sav", missing_ranges=gaps)
+    raw = read_export(project, wave)
+    names = list(raw.values)
+    assert raw.values[names[1]].isna().all() and (raw.missing[names[1]] == "not_answered").all()
+    assert raw.values[names[2]].tolist()[1:3] == [2.0, 1.0]
+    assert (raw.missing[names[2]] == "not_answered").tolist() == [True, False, False, True]
 
 
 # --- what is refused ---------------------------------------------------------------------------

@@ -230,7 +230,7 @@ def test_min_answered_is_half_rounded_up_unless_given(instrument):
     [
         (lambda i: i.label("use_twiter"), "no variable 'use_twiter'. Closest: use_twitter"),
         (lambda i: i.codes("use_twiter"), "no variable 'use_twiter'. Closest: use_twitter"),
-        (lambda i: i.block("way"), "no block 'way'. Closest: ways"),
+        (lambda i: i.block("way"), "no block 'way', or this wave did not ask it. Closest: ways"),
         (lambda i: i.text("user"), "no item 'user'"),
         (lambda i: i.label("size", "fr"), "language is 'fr'"),
     ],

@@ -509,9 +509,7 @@ FIT = (
     "measure,standard\nchisq,500.06\ndf,400.0\npvalue,{p}\ncfi,0.9512\ntli,-0.031\nrmsea,0.0444\n"
     "rmsea_ci_low,0.0\nrmsea_ci_high,0.051\nsrmr,0.0449\naic,\n"
 )
-FIT_LINE = (
-    "Model: chi-square 500.1 (df 400), p < .001, CFI .95, TLI -.03, RMSEA .04 [.00, .05], SRMR .04"
-)
+FIT_LINE = "Model: chi-square 500.1 (df 400), p < .001, CFI .95, TLI -.03, RMSEA .04 [90% CI .00, .05], SRMR .04"
 
 
 def test_the_summary_of_a_full_run(small):
@@ -526,7 +524,7 @@ def test_the_summary_of_a_full_run(small):
     assert notice.startswith("Reconstruction: invented respondents")
     assert lines == [
         "Respondents: 371 read, 314 kept",
-        "Published numbers: 3 of 3 reproduced",
+        "Published numbers and orderings: 3 of 3 reproduced",
         FIT_LINE,
         "Figures: figures/2012",
         "Tables: data/processed/2012",
@@ -539,8 +537,9 @@ def test_the_summary_names_the_published_numbers_that_fail(small):
     small.processed("2012").mkdir(parents=True)
     register = small.processed("2012") / "published_register.csv"
     register.write_text(REGISTER.format(False, False))
-    assert "Published numbers: 1 of 3 reproduced; not east, alpha" in pipeline.summary(
-        small, "2012"
+    assert (
+        "Published numbers and orderings: 1 of 3 reproduced; not east, alpha"
+        in pipeline.summary(small, "2012")
     )
 
 
@@ -572,3 +571,38 @@ def test_the_notebooks_of_this_repository_name_files_that_exist_or_are_written_b
             )
             assert known, f"{notebook.name} reads `{pattern}`, which is not there"
         written += notebook.writes
+
+
+# --- files of one's own, notebooks for some waves ------------------------------------------------
+
+
+def test_a_file_that_a_parameter_names_is_an_input(small):
+    write_notebook(
+        small,
+        "04_model",
+        "`data/waves/{wave}.yaml`",
+        "`data/processed/{wave}/model.txt`",
+        "from pathlib import Path",
+        "Path(root, 'data/processed', wave, 'model.txt').write_text(Path(root, model_file).read_text())",
+        parameters=PARAMETERS + 'model_file = "x"\n',
+    )
+    (small.root / "my.lav").write_text("first")
+    settings = {"model_file": "my.lav"}
+    assert "04_model" in pipeline.run(small, "2012", settings).ran
+    assert pipeline.run(small, "2012", settings).ran == ()
+    (small.root / "my.lav").write_text("second")
+    assert pipeline.run(small, "2012", settings).ran == ("04_model",)
+    assert (small.processed("2012") / "model.txt").read_text() == "second"
+
+
+def test_a_notebook_is_left_out_without_the_file_that_it_is_for(small, capsys):
+    place = small.notebooks / "03_note.ipynb"
+    text = place.read_text()
+    place.write_text(
+        text.replace("**Writes:**", "**Only with:** `data/published/{wave}.csv`  \\n**Writes:**", 1)
+    )
+    assert pipeline.run(small, "2012").ran == ("01_read", "02_double")
+    assert "03_note: left out, there is no data/published/2012.csv" in capsys.readouterr().err
+    small.published("2012").parent.mkdir()
+    small.published("2012").touch()
+    assert pipeline.run(small, "2012").ran == ("03_note",)

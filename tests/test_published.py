@@ -93,8 +93,8 @@ SMALL = pd.DataFrame(
         ("scale_mean", "a|no", "", 2.5, 4),
         ("scale_mean", "a|b|no", "", (2.5 + 3 + 3) / 3, 3),  # half of three items is two
         ("scale_mean", "no", "", NAN, 0),
-        ("max_gap", "a>b|a>c", "", max((3 + 2 - 4) / 3, (1 + 1 - 3) / 3), 5),
-        ("max_gap", "a>b|a>no", "", NAN, 5),
+        ("max_gap", "a>b|a>c", "", max((3 + 2 - 4) / 3, (1 + 1 - 3) / 3), 3),
+        ("max_gap", "a>b|a>no", "", NAN, 0),
     ],
 )
 def test_statistics(statistic, variables, codes, value, n):
@@ -386,29 +386,6 @@ def test_an_alpha_without_variance_names_the_claim():
                            decimals=3))  # fmt: skip
 
 
-def test_as_text():
-    rows = [
-        dict(comparator="equals", value=62.0, decimals=0),
-        dict(comparator="equals", value=2.1, decimals=2),
-        dict(comparator="between", value=9.5, value_high=20.5),
-        dict(comparator="greater", value=50.0),
-        dict(comparator="less", than="c0"),
-        dict(comparator="largest"),
-        dict(comparator="smallest"),
-        dict(comparator="rank", value=2.0),
-        dict(comparator="top", value=3.0),
-    ]
-    frame = pd.DataFrame([claim(**row) for row in rows])
-    assert published.as_text(frame) == [
-        "62", "2.10", "9.5 – 20.5", "> 50", "< others", "largest", "smallest", "place 2",
-        "among first 3",
-    ]  # fmt: skip
-    assert published.as_text(frame, "nl") == [
-        "62", "2,10", "9,5 – 20,5", "> 50", "< andere", "grootste", "kleinste", "plaats 2",
-        "eerste 3",
-    ]  # fmt: skip
-
-
 # --- the file ------------------------------------------------------------------------------------
 
 GOOD = dict(id="one", statistic="percent", variables="x", codes="1", comparator="equals",
@@ -620,6 +597,10 @@ WHITEPAPER = {
         "percent", "exp_linkedin", "4|5", "", "greater", "fig07_linkedin"),
     "verwachten het gebruik te vergroten: Twitter": (
         "percent", "exp_twitter", "4|5", "", "greater", "fig07_twitter"),
+    "verwachten het gebruik te vergroten: videosites": (
+        "percent", "exp_video", "4|5", "", "greater", "fig07_video"),
+    "deze drie verreweg het meest, niet videosites": (
+        "percent", "use_video", "3|4|5", "", "less", "fig07_twitter|fig07_facebook|fig07_linkedin"),
     "meer dan de helft van de 58 gebrek aan kennis": (
         "percent", "reason_knowledge", "1", OTHERS, "greater", 50),
     "gebrek aan kennis voorop": ("percent", "reason_knowledge", "1", OTHERS, "largest", ""),
@@ -646,6 +627,7 @@ WHITEPAPER = {
     "alpha = 0,944": ("alpha", REPUTATION, "", USERS, "equals", 0.944),
     "5 items": ("n_items", REPUTATION, "", USERS, "equals", 5),
     "(M=3,64)": ("scale_mean", REPUTATION, "", USERS, "equals", 3.64),
+    "het er over eens zijn": ("scale_mean", REPUTATION, "", USERS, "greater", 3),
 }  # fmt: skip
 
 
@@ -801,7 +783,7 @@ def test_every_claim_has_words_in_both_languages(claims, wave):
     assert words["fig02_other"] == "2 sector: other"
     assert words["fig04_b2b"] == "4 businesses (B2B)"
     assert words["fig10_without_min"] == "10 preparation: strongly disagree – disagree (lowest)"
-    assert words["users_n"] == "7 respondents (uses social media: yes)"
+    assert words["users_n"] == "10 respondents (uses social media: yes)"
     assert words["fig13_n"] == "13 answers to influence on reputation"
 
 
@@ -811,11 +793,15 @@ def test_every_claim_has_words_in_both_languages(claims, wave):
         (dict(comparator="equals", value=2.1, decimals=2), "2,10", "2.10"),
         (dict(comparator="equals", value=62.0, decimals=0), "62", "62"),
         (dict(comparator="greater", value=50.0), "> 50", "> 50"),
-        (dict(comparator="less", than="c1"), "< andere", "< others"),
+        (dict(comparator="less", than="c1|c2"), "< c1, c2", "< c1, c2"),
         (dict(comparator="between", value=9.5, value_high=20.5), "9,5 – 20,5", "9.5 – 20.5"),
-        (dict(comparator="largest"), "grootste", "largest"),
-        (dict(comparator="rank", value=2.0), "plaats 2", "place 2"),
-        (dict(comparator="top", value=3.0), "eerste 3", "among first 3"),
+        (dict(comparator="largest", among="a|b"), "grootste van 2", "largest of 2"),
+        (dict(comparator="rank", value=2.0, among="1|2|3"), "plaats 2 van 3", "place 2 of 3"),
+        (
+            dict(comparator="top", value=3.0, among="a|b|c|d"),
+            "eerste 3 van 4",
+            "among first 3 of 4",
+        ),
     ],
 )
 def test_what_was_published_as_text(given, dutch, english):

@@ -16,7 +16,9 @@ STRAIGHT_ANSWER = 4  # what straight-liners answer throughout
 
 def block_answers(plan: Plan, items: list[str], scores) -> pd.DataFrame:
     """Answers to the questions of a block; with a published alpha and mean, such that both hold."""
-    printed = plan.claims[plan.claims["variables"] == "|".join(items)].set_index("statistic")
+    about = plan.claims["variables"] == "|".join(items)
+    equals = plan.claims["comparator"] == "equals"
+    printed = plan.claims[about & equals].set_index("statistic")
     if {"alpha", "scale_mean"} <= set(printed.index):
         return _tuned_block(plan, items, scores, printed)
     return _cut_block(plan, items, scores)

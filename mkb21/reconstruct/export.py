@@ -167,7 +167,7 @@ def _add_persons(rows: pd.DataFrame, rng: np.random.Generator) -> None:
     rows["email"] = [f"respondent{i:04d}@voorbeeld.invalid" for i in number]
     rows["ip"] = [f"{networks[i % 3]}.{i // 3 % 254 + 1}" for i in number]
     tests = rows.index[rows["kind"] == "test"]
-    names = ("test", "Test bedrijf", "TEST sowijs")
+    names = ("test", "Test bedrijf", "TEST vragenlijst")
     rows.loc[tests, "company"] = [names[i % 3] for i in range(len(tests))]
 
 
