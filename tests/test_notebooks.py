@@ -186,7 +186,7 @@ def test_results_of_the_structural_model(english):
     assert sorted(paths["label"]) == sorted(f"h{k}" for k in range(1, 14))
     assert np.isfinite(paths[["estimate", "se", "std_all", "std_se"]].to_numpy()).all()
     planted = table(english, "sem_planted")
-    assert len(planted) == 13 and planted["inside"].sum() >= 11
+    assert len(planted) == 14 and planted["inside"].sum() >= 12
 
 
 def test_nothing_personal_is_written(english):
