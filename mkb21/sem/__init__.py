@@ -99,7 +99,7 @@ def fit(model, data, estimator="ML", missing="listwise"):
         raise ValueError("fit() takes a model from read_model() and a DataFrame.")
     frame = checks.model_frame(model, data)
     kept = frame.notna().all(axis=1).to_numpy()
-    checks.check_sample(model, frame[kept], len(frame))
+    checks.check_sample(frame[kept], len(frame))
     # matrices of this size are ten times slower with several BLAS threads
     with threadpool_limits(limits=1, user_api="blas"):
         checks.check_identified(model)

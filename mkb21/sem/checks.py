@@ -69,12 +69,11 @@ def _numeric(column):
     return values
 
 
-def check_sample(model, complete, n_rows):
+def check_sample(complete, n_rows):
     """Refuse complete rows from which no covariance matrix can be modelled.
 
     Parameters
     ----------
-    model : spec.Model
     complete : DataFrame
         Rows without missing values.
     n_rows : int
