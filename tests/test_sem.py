@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mkb21 import sem
-from mkb21.sem import ml
+from mkb21.sem import search
 
 REFERENCE = Path(__file__).parent / "reference"
 TEXT = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\ntextual ~ visual + ageyr"
@@ -110,8 +110,8 @@ def refused(model, data, message, **options):
 
 
 def test_options(model, data):
-    refused(model, data, "estimator='WLSMV' does not exist; there is: ML", estimator="WLSMV")
-    refused(model, data, "missing='fiml' does not exist; there is: listwise", missing="fiml")
+    refused(model, data, "estimator='GLS' does not exist; there is: ML, MLR", estimator="GLS")
+    refused(model, data, "missing='pairwise' does not exist; there is: listwise", missing="pairwise")
     refused(TEXT, data, "takes a model from read_model")
 
 
@@ -200,12 +200,12 @@ def exact_sample(cov, names, n=500):
 
 
 def test_a_search_that_stops_short_has_no_standard_errors(model, data, monkeypatch):
-    monkeypatch.setattr(ml, "POLISH_STEPS", 0)
+    monkeypatch.setattr(search, "STEPS", 0)
     fit = sem.fit(model, data)
     assert not fit.converged and "NOT converged" in fit.message
     assert fit.problems["what"].tolist() == ["not converged"]
     assert fit.estimates[["se", "z", "p", "std_se", "ci_low"]].isna().all(axis=None)
-    known = fit.measures.dropna()["measure"].tolist()
+    known = fit.measures.dropna(subset="standard")["measure"].tolist()
     assert known == ["npar", "n", "df"] and fit.vcov.isna().all(axis=None)
 
 

@@ -57,6 +57,15 @@ def names_in(formula):
     return sorted(names - set(_FUNCTIONS))
 
 
+def rename(formula, names):
+    """Return a formula with its labels renamed (dict of old to new)."""
+    tree = _parsed(formula)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
+    return ast.unparse(tree).replace("**", "^")
+
+
 def evaluate(formula, values):
     """Return the value of a formula at `values` (dict of label to number, real or complex)."""
 

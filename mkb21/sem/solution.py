@@ -1,139 +1,83 @@
 """Tidy results of a solution: estimates, standardised estimates, defined effects, R2, residuals."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from mkb21.sem.formula import evaluate
-from mkb21.sem.ml import implied
+from mkb21.sem.layout import Layout
+from mkb21.sem.normal import STEP
 
 Z95 = norm.ppf(0.975)
-STEP = 1e-20  # of the complex-step derivative: exact to rounding, as nothing is subtracted
 NO_VARIATION = 1e-8  # a smaller standard error is that of a constant (a latent variance of 1)
+DEFINED = "name formula estimate se z p ci_low ci_high std_all std_se".split()
 
 
-def estimate_table(engine, solution):
-    """Return every parameter with its raw and fully standardised estimate.
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A parameter vector of a model, and what its tables are made from.
 
-    Parameters
+    Attributes
     ----------
-    engine : ml.CompleteModel
-    solution : ml.Solution
-
-    Returns
-    -------
-    DataFrame
-        lhs, op, rhs, label, free, estimate, se, z, p, ci_low, ci_high (95 %), std_all, std_se,
-        std_ci_low, std_ci_high. What is fixed or constant has no se, z, p or interval (NaN).
-        R: ``parameterEstimates(fit, standardized = TRUE)`` and ``standardizedSolution(fit)``
-        (delta-method standard errors).
+    layout : Layout
+    structures : list of structure.Structure
+    theta : ndarray (k,)
+    vcov : ndarray (k, k)
+        NaN where standard errors are not known.
     """
-    table = engine.spec.parameters
-    raw = _wald(*_delta(row_values(engine), solution))
-    std = _wald(*_delta(standardised_values(engine), solution))
-    std = std.rename(
-        columns={
-            "estimate": "std_all",
-            "se": "std_se",
-            "ci_low": "std_ci_low",
-            "ci_high": "std_ci_high",
-        }
-    )
-    free = (table["parameter"] != "").rename("free")
-    return pd.concat(
-        [
-            table[["lhs", "op", "rhs", "label"]],
-            free,
-            raw,
-            std[["std_all", "std_se", "std_ci_low", "std_ci_high"]],
-        ],
-        axis=1,
-    )
+
+    layout: Layout
+    structures: list
+    theta: np.ndarray
+    vcov: np.ndarray
+
+    def values(self, theta):
+        """Return the value of each row of the table, groups one after the other."""
+        return np.concatenate([s.implied(theta).values for s in self.structures])
+
+    def standardised(self, theta):
+        """Return the completely standardised value of each row.
+
+        Loadings and paths: times sd of the predictor, over sd of the dependent variable, both
+        implied by the model. Variances: over the implied variance. Covariances: over the square
+        roots of the two (residual) variances. Intercepts and thresholds: over the sd. As
+        ``standardizedSolution(fit, type = "std.all", cov.std = TRUE)``.
+        """
+        parts = []
+        for g, structure in enumerate(self.structures):
+            parts.append(_standardised(self.layout, g, structure.implied(theta)))
+        return np.concatenate(parts)
+
+    def defined(self, rows):
+        """Return the value of each definition, given the value of each row of the table."""
+        labels = self.layout.table["label"]
+        known = {label: v for label, v in zip(labels, rows, strict=True) if label}
+        for name, formula in self.layout.definitions:
+            known[name] = evaluate(formula, known)
+        return np.array([known[name] for name, _ in self.layout.definitions], dtype=rows.dtype)
 
 
-def defined_table(engine, solution):
-    """Return the ``:=`` effects with delta-method standard errors.
-
-    Returns
-    -------
-    DataFrame
-        name, formula, estimate, se, z, p, ci_low, ci_high, std_all (the formula at the
-        standardised estimates), std_se. R: the ``:=`` rows of ``parameterEstimates(fit)`` and
-        ``standardizedSolution(fit)``.
-    """
-    definitions = engine.spec.definitions
-    if not definitions:
-        return pd.DataFrame(
-            columns=[
-                "name",
-                "formula",
-                "estimate",
-                "se",
-                "z",
-                "p",
-                "ci_low",
-                "ci_high",
-                "std_all",
-                "std_se",
-            ]
-        )
-    raw = _wald(*_delta(_defined_values(engine, row_values(engine)), solution))
-    std = _wald(*_delta(_defined_values(engine, standardised_values(engine)), solution))
-    names = pd.DataFrame(list(definitions), columns=["name", "formula"])
-    std = std[["estimate", "se"]].set_axis(["std_all", "std_se"], axis=1)
-    return pd.concat([names, raw, std], axis=1)
-
-
-def row_values(engine):
-    """Return a function of the free parameters: the value of each row of the parameter table."""
-    table, place = engine.spec.parameters, engine.spec.observed.index
-    order = {name: i for i, name in enumerate(dict.fromkeys(table["parameter"][_free(table)]))}
-    free = _free(table).to_numpy()
-    which = [order[name] for name in table["parameter"][free]]
-    fixed = np.array(
-        [
-            engine.mx_cov[place(row.lhs), place(row.rhs)] if row.exogenous else row.value
-            for row in table.itertuples()
-        ]
-    )
-
-    def values(theta):
-        result = fixed.astype(theta.dtype)
-        result[free] = theta[which]
-        return result
-
-    return values
-
-
-def _free(table):
-    return table["parameter"] != ""
-
-
-def standardised_values(engine):
-    """Return a function of the free parameters: the completely standardised value of each row.
-
-    Loadings and paths: times sd of the predictor, over sd of the dependent variable, both implied
-    by the model. Variances: over the implied variance. Covariances: over the square roots of the
-    two (residual) variances. As ``standardizedSolution(fit, type = "std.all", cov.std = TRUE)``.
-    """
-    table = engine.spec.parameters
-    place = {v: i for i, v in enumerate([*engine.spec.latents, *engine.spec.observed])}
-    lhs, rhs = (table[side].map(place).to_numpy() for side in ("lhs", "rhs"))
-    op, raw = table["op"].to_numpy(), row_values(engine)
+def _standardised(layout, g, implied):
+    model, table = layout.model, layout.rows(g)
+    place = {v: i for i, v in enumerate([*model.latents, *model.observed])}
+    lhs = table["lhs"].map(place).to_numpy()
+    rhs = table["rhs"].map(place).fillna(0).to_numpy(dtype=int)
+    op, raw = table["op"].to_numpy(), implied.values
     variance, covariance = (op == "~~") & (lhs == rhs), (op == "~~") & (lhs != rhs)
-
-    def values(theta):
-        sigma, latent = implied(engine, theta)
-        sd, result = _root(np.concatenate([np.diag(latent), np.diag(sigma)])), raw(theta)
-        residual = np.empty_like(sd)
-        residual[lhs[variance]] = np.sqrt(result[variance] * np.sign(result[variance].real))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(op == "=~", sd[lhs] / sd[rhs], sd[rhs] / sd[lhs])
-            scale[variance] = 1 / sd[lhs[variance]] ** 2
-            scale[covariance] = 1 / (residual[lhs] * residual[rhs])[covariance]
-            return np.where(np.isfinite(scale), result * scale, np.nan)
-
-    return values
+    latent = np.diag(implied.latent_cov)[: len(model.latents)]
+    sd = _root(np.concatenate([latent, np.diag(implied.cov)]))
+    residual = np.empty_like(sd)
+    residual[lhs[variance]] = np.sqrt(raw[variance] * np.sign(raw[variance].real))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.where(op == "=~", sd[lhs] / sd[rhs], sd[rhs] / sd[lhs])
+        scale[variance] = 1 / sd[lhs[variance]] ** 2
+        scale[covariance] = 1 / (residual[lhs] * residual[rhs])[covariance]
+        alone = (op == "~1") | (op == "|")
+        scale[alone] = 1 / sd[lhs[alone]]
+        scale[op == "~*~"] = 1
+        return np.where(np.isfinite(scale), raw * scale, np.nan)
 
 
 def _root(variances):
@@ -141,36 +85,26 @@ def _root(variances):
     return np.sqrt(np.where(variances.real > 0, variances, np.nan))
 
 
-def _defined_values(engine, row_function):
-    """Return a function of the free parameters: the value of each definition."""
-    labels = engine.spec.parameters["label"].tolist()
+def derivative(function, theta):
+    """Return the derivatives (k, r) of a function of the parameters, by complex step.
 
-    def values(theta):
-        known = {label: v for label, v in zip(labels, row_function(theta), strict=True) if label}
-        for name, formula in engine.spec.definitions:
-            known[name] = evaluate(formula, known)
-        return np.array([known[name] for name, _ in engine.spec.definitions], dtype=theta.dtype)
-
-    return values
-
-
-def _delta(function, solution):
-    """Return (estimate, se) of functions of the parameters by the delta method.
-
-    Derivatives by complex step: dg/dt = Im g(t + ih) / h.
+    dg/dt = Im g(t + ih) / h.
     """
-    theta = solution.theta
-    estimate = function(theta)
-    derivative = np.array(
-        [function(theta + 1j * STEP * unit).imag / STEP for unit in np.eye(len(theta))]
-    ).reshape(len(theta), len(estimate))
-    variance = np.einsum("ki,kl,li->i", derivative, solution.vcov, derivative)
+    rows = [function(theta + 1j * STEP * unit).imag / STEP for unit in np.eye(len(theta))]
+    return np.array(rows).reshape(len(theta), -1)
+
+
+def delta_method(function, point):
+    """Return (estimate, se) of functions of the parameters by the delta method."""
+    estimate = function(point.theta)
+    slopes = derivative(function, point.theta).reshape(len(point.theta), len(estimate))
+    variance = np.einsum("ki,kl,li->i", slopes, point.vcov, slopes, optimize=True)
     with np.errstate(invalid="ignore"):
         se = np.sqrt(variance)
     return estimate, np.where(se > NO_VARIATION, se, np.nan)
 
 
-def _wald(estimate, se):
+def wald(estimate, se):
     """Return estimate, se, z, two-sided p and the 95 % interval."""
     z = estimate / se
     return pd.DataFrame(
@@ -185,10 +119,56 @@ def _wald(estimate, se):
     )
 
 
-def parameter_covariance(solution):
+def estimate_table(point):
+    """Return every parameter with its raw and fully standardised estimate.
+
+    Parameters
+    ----------
+    point : Point
+
+    Returns
+    -------
+    DataFrame
+        lhs, op, rhs, group ("" without groups), label, free, estimate, se, z, p, ci_low, ci_high
+        (95 %), std_all, std_se, std_ci_low, std_ci_high. op "~1" is an intercept, "|" a threshold,
+        "~*~" the scale of an ordered response. What is fixed, constant or derived has no se, z, p
+        or interval (NaN). R: ``parameterEstimates(fit, standardized = TRUE)`` and
+        ``standardizedSolution(fit)`` (delta-method standard errors).
+    """
+    table = point.layout.table
+    raw_estimate, raw_se = delta_method(point.values, point)
+    raw = wald(raw_estimate, np.where(table["derived"], np.nan, raw_se))
+    std = wald(*delta_method(point.standardised, point))
+    std = std[["estimate", "se", "ci_low", "ci_high"]]
+    std = std.set_axis(["std_all", "std_se", "std_ci_low", "std_ci_high"], axis=1)
+    free = (table["parameter"] != "").rename("free")
+    return pd.concat([table[["lhs", "op", "rhs", "group", "label"]], free, raw, std], axis=1)
+
+
+def defined_table(point):
+    """Return the ``:=`` effects with delta-method standard errors.
+
+    Returns
+    -------
+    DataFrame
+        name, formula, estimate, se, z, p, ci_low, ci_high, std_all (the formula at the
+        standardised estimates), std_se. R: the ``:=`` rows of ``parameterEstimates(fit)`` and
+        ``standardizedSolution(fit)``.
+    """
+    definitions = point.layout.definitions
+    if not definitions:
+        return pd.DataFrame(columns=DEFINED)
+    raw = wald(*delta_method(lambda theta: point.defined(point.values(theta)), point))
+    std = wald(*delta_method(lambda theta: point.defined(point.standardised(theta)), point))
+    names = pd.DataFrame(list(definitions), columns=["name", "formula"])
+    std = std[["estimate", "se"]].set_axis(["std_all", "std_se"], axis=1)
+    return pd.concat([names, raw, std], axis=1)
+
+
+def parameter_covariance(point):
     """Return the covariance matrix of the free parameters, labelled. R: ``vcov(fit)``."""
-    names = list(solution.parameters)
-    return pd.DataFrame(solution.vcov, index=names, columns=names)
+    names = list(point.layout.parameters)
+    return pd.DataFrame(point.vcov, index=names, columns=names)
 
 
 def r_squared_table(model, estimates):
@@ -197,8 +177,8 @@ def r_squared_table(model, estimates):
     Returns
     -------
     DataFrame
-        variable, r_squared = 1 - residual / total variance; NaN when the residual variance is
-        negative. R: ``lavInspect(fit, "r2")``.
+        group, variable, r_squared = 1 - residual / total variance; NaN when the residual variance
+        is negative. R: ``lavInspect(fit, "r2")``.
     """
     table = model.parameters
     explained = {*table["rhs"][table["op"] == "=~"], *table["lhs"][table["op"] == "~"]}
@@ -208,30 +188,36 @@ def r_squared_table(model, estimates):
         & estimates["lhs"].isin(explained)
     ]
     r_squared = (1 - rows["std_all"]).where(rows["std_all"] >= 0)
-    return pd.DataFrame({"variable": rows["lhs"], "r_squared": r_squared}).reset_index(drop=True)
+    columns = {"group": rows["group"], "variable": rows["lhs"], "r_squared": r_squared}
+    return pd.DataFrame(columns).reset_index(drop=True)
 
 
-def residual_table(model, sample, solution):
+def residual_table(model, groups, labels):
     """Return residual correlations of all pairs of observed variables, the largest first.
+
+    Parameters
+    ----------
+    model : spec.Model
+    groups : list of measures.GroupFit
+    labels : sequence of str
 
     Returns
     -------
     DataFrame
-        lhs, rhs, observed, implied, residual: covariances over the product of the sample standard
-        deviations, so that `residual` is ``residuals(fit, type = "cor.bentler")$cov``. The
-        diagonal, which is misfit of a variance and not of a correlation, is left out.
+        group, lhs, rhs, observed, implied, residual: covariances over the product of the sample
+        standard deviations, so that `residual` is ``residuals(fit, type = "cor.bentler")$cov``.
+        "observed" is of the saturated model (EM, with missing values). The diagonal, which is misfit
+        of a variance and not of a correlation, is left out.
     """
-    scale = np.sqrt(np.outer(np.diag(sample.cov), np.diag(sample.cov)))
-    later, earlier = np.tril_indices(len(scale), -1)
-    names = np.array(model.observed, dtype=object)
-    table = pd.DataFrame(
-        {
-            "lhs": names[earlier],
-            "rhs": names[later],
-            "observed": (sample.cov / scale)[later, earlier],
-            "implied": (solution.sigma / scale)[later, earlier],
-        }
-    )
+    names, parts = np.array(model.observed, dtype=object), []
+    for group, label in zip(groups, labels, strict=True):
+        scale = np.sqrt(np.outer(np.diag(group.sample_cov), np.diag(group.sample_cov)))
+        later, earlier = np.tril_indices(len(scale), -1)
+        columns = {"group": label, "lhs": names[earlier], "rhs": names[later]}
+        columns["observed"] = (group.sample_cov / scale)[later, earlier]
+        columns["implied"] = (group.cov / scale)[later, earlier]
+        parts.append(pd.DataFrame(columns))
+    table = pd.concat(parts, ignore_index=True)
     table["residual"] = table["observed"] - table["implied"]
     order = table["residual"].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)

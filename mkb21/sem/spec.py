@@ -16,9 +16,11 @@ import pandas as pd
 from mkb21.sem.formula import names_in
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
-OPERATORS = ("=~", "~~", "~")
+OPERATORS = ("=~", "~~", "~", "|")
 _ANY_OPERATOR = re.compile(r":=|==|=~|~~|<~|~\*~|[~<>|%=]")
 _NAME = re.compile(r"[^\W\d][\w.]*")
+_PER_GROUP = re.compile(r"c\(([^()]*)\)(?=\s*\*)")  # c(a, b)*x: one modifier for each group
+_INTERCEPT = re.compile(r"(?:(?P<modifier>[^*]+)\*)?\s*1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,8 @@ class Model:
         `exogenous` (True: fixed at the sample value).
     definitions : tuple of (name, formula)
         The ``:=`` lines.
+    terms : tuple of dict
+        The terms as written: lhs, op, rhs, modifier (one for each group where ``c()`` was used).
     """
 
     name: str
@@ -48,6 +52,7 @@ class Model:
     covariates: tuple
     parameters: pd.DataFrame = field(repr=False)
     definitions: tuple = ()
+    terms: tuple = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,9 @@ def read_model(source):
 
     Notes
     -----
-    Supported: ``=~``, ``~``, ``~~``, ``:=``, comments, labels (``a*x``), fixed values (``1*x``),
-    ``NA*x`` (frees a marker), continued lines. As ``lavaan::lavaanify(text, auto = TRUE,
+    Supported: ``=~``, ``~``, ``~~``, ``:=``, intercepts (``y ~ 1``), thresholds (``y | t1``),
+    comments, labels (``a*x``), fixed values (``1*x``), ``NA*x`` (frees a marker), one modifier for
+    each group (``c(a, b)*x``), continued lines. As ``lavaan::lavaanify(text, auto = TRUE,
     model.type = "sem")``.
     """
     name, text = _locate(source)
@@ -91,10 +97,12 @@ def read_model(source):
         else:
             terms.extend(_read_terms(statement))
     _check_terms(terms)
-    table, variables = parameter_table(terms)
+    first = terms_of_group(terms, 0)
+    table, variables = parameter_table(first)
     _check_labels(table)
-    _check_definitions(definitions, table)
-    return Model(name, text, *variables, table, tuple(d[1:] for d in definitions))
+    _check_definitions(definitions, terms)
+    definitions = tuple(definition[1:] for definition in definitions)
+    return Model(name, text, *variables, table, definitions, tuple(terms))
 
 
 def _locate(source):
@@ -153,29 +161,47 @@ def _read_definition(statement):
 
 
 def _read_terms(statement):
-    """Return one dict per term of a statement, as semopy's parser reads it.
-
-    semopy drops what it does not expect ("x1-x2" becomes x1), so what it returns is written out
-    again and must equal the statement.
-    """
-    from semopy.parser import parse_desc
-
+    """Return one dict per term of a statement."""
     operator = _ANY_OPERATOR.search(statement.text)
-    lhs, op, rhs = (
-        statement.text[: operator.start()].strip(),
-        operator.group(),
-        statement.text[operator.end() :].strip(),
-    )
+    op, rhs = operator.group(), statement.text[operator.end() :].strip()
     if op not in OPERATORS:
         raise _problem(
             statement, f"operator {op!r} is not supported; there are {', '.join(OPERATORS)} and :=."
         )
-    left = [name.strip() for name in lhs.split("+")]
+    left = [name.strip() for name in statement.text[: operator.start()].split("+")]
+    groups = [tuple(part.split(",")) for part in _PER_GROUP.findall(rhs)]
+    for place in range(len(groups)):  # for the parser, a label
+        rhs = _PER_GROUP.sub(f"per_group_{place}", rhs, count=1)
+    pieces = rhs.split("+")
+    constants = [_INTERCEPT.fullmatch(piece.strip()) for piece in pieces] if op == "~" else []
+    found = [("~1", "", match["modifier"]) for match in constants if match]
+    others = [p for p, match in zip(pieces, constants, strict=True) if not match] if found else None
+    rest = "+".join(pieces if others is None else others)
+    if others != []:
+        found += [(op, name, modifier) for name, modifier in _parsed(statement, left, op, rest)]
+    modifiers = {f"per_group_{i}": tuple(x.strip() for x in g) for i, g in enumerate(groups)}
+    return [
+        {"lhs": one, "op": kind, "rhs": name, "modifier": modifiers.get(modifier, modifier)}
+        | {"statement": statement}
+        for one in left
+        for kind, name, modifier in found
+    ]
+
+
+def _parsed(statement, left, op, rhs):
+    """Return (variable, modifier) of the terms of a right-hand side, as semopy's parser reads it.
+
+    semopy drops what it does not expect ("x1-x2" becomes x1), so what it returns is written out
+    again and must equal the statement. It knows no thresholds, which look like regressions.
+    """
+    from semopy.parser import parse_desc
+
+    known = "~" if op == "|" else op
     try:
-        effects, operations = parse_desc(f"{','.join(left)} {op} {rhs}")
+        effects, operations = parse_desc(f"{','.join(left)} {known} {rhs}")
     except Exception:  # noqa: BLE001 - semopy raises bare Exception among others
         effects, operations = {}, {}
-    read = effects.get(op, {})
+    read = effects.get(known, {})
     written = [f"{m}*{name}" if m else name for name, m in read.get(left[0], {}).items()]
     if operations or list(read) != left or "+".join(written) != re.sub(r"\s", "", rhs):
         raise _problem(
@@ -184,28 +210,24 @@ def _read_terms(statement):
             "with at most one label, number or NA before it (a*x), "
             "each variable once.",
         )
-    return [
-        {"lhs": one, "op": op, "rhs": name, "modifier": modifier, "statement": statement}
-        for one in left
-        for name, modifier in read[one].items()
-    ]
+    return list(read[left[0]].items())
 
 
 def _check_terms(terms):
-    """Refuse intercepts, impossible names and modifiers, loops of one, and repeated terms."""
+    """Refuse impossible names and modifiers, loops of one, and repeated terms."""
     if not any(term["op"] in OPERATORS for term in terms):
         raise ValueError("The model is empty: it has no =~, ~ or ~~ line.")
     seen = {}
     for term in terms:
         lhs, op, rhs, statement = term["lhs"], term["op"], term["rhs"], term["statement"]
-        if rhs in ("0", "1"):
-            raise _problem(statement, "intercepts are not supported (no mean structure).")
-        for name in (lhs, rhs):
+        for name in (lhs, rhs) if rhs else (lhs,):
             if not _NAME.fullmatch(name):
                 raise _problem(statement, f"{name!r} is not a variable name.")
-        modifier = term["modifier"]
-        if modifier and _number(modifier) is None and not _NAME.fullmatch(modifier):
-            raise _problem(statement, f"{modifier!r} is neither a number nor a label.")
+        for modifier in _modifiers(term):
+            if modifier and _number(modifier) is None and not _NAME.fullmatch(modifier):
+                raise _problem(statement, f"{modifier!r} is neither a number nor a label.")
+        if op == "|" and not re.fullmatch(r"t[1-9]\d*", rhs):
+            raise _problem(statement, f"{rhs!r} is not a threshold: they are t1, t2, ...")
         if lhs == rhs and op != "~~":
             raise _problem(statement, f"{lhs} is on both sides.")
         key = (op, *(sorted((lhs, rhs)) if op == "~~" else (lhs, rhs)))
@@ -214,12 +236,52 @@ def _check_terms(terms):
         seen[key] = statement.line
 
 
+def _modifiers(term):
+    """Return the modifiers of a term, one or one for each group."""
+    return term["modifier"] if isinstance(term["modifier"], tuple) else (term["modifier"],)
+
+
+def terms_of_group(terms, group, n_groups=None):
+    """Return terms with the modifier of one group.
+
+    Parameters
+    ----------
+    terms : sequence of dict
+        As in `Model`.
+    group : int
+        Place of the group, from 0.
+    n_groups : int, optional
+        Refuse terms with another number of modifiers.
+
+    Raises
+    ------
+    ValueError
+        ``c()`` holds another number of modifiers than there are groups (the message names the line).
+    """
+    chosen = []
+    for term in terms:
+        modifiers = _modifiers(term)
+        if n_groups and len(modifiers) not in (1, n_groups):
+            raise _problem(
+                term["statement"],
+                f"c() has {len(modifiers)} modifiers, and there are {n_groups} group(s): "
+                "give one for each group, and fit the model with group=.",
+            )
+        chosen.append(term | {"modifier": modifiers[group if len(modifiers) > 1 else 0]})
+    return chosen
+
+
 def _number(modifier):
     """Return the value of a numeric modifier, or None for a label, NA or no modifier."""
     try:
         return None if modifier in (None, "NA", "nan", "inf") else float(modifier)
     except ValueError:
         return None
+
+
+def _label(modifier):
+    """Return a modifier that is a label, else ""."""
+    return modifier if modifier and modifier != "NA" and _number(modifier) is None else ""
 
 
 def variables_of(terms):
@@ -243,6 +305,7 @@ def variables_of(terms):
     latents, indicators = unique("lhs", "=~"), unique("rhs", "=~")
     dependent, predictors = unique("lhs", "~"), unique("rhs", "~")
     written = [name for t in terms if t["op"] == "~~" for name in (t["lhs"], t["rhs"])]
+    written += [t["lhs"] for t in terms if t["op"] in ("~1", "|")]
     order = dict.fromkeys([*indicators, *dependent, *predictors, *written])
     observed = [name for name in order if name not in latents]
     taken = {*latents, *indicators, *dependent, *written}
@@ -310,7 +373,7 @@ def _written_row(term, marker):
     """Return the row of a written term; a marker is 1 unless a number or NA says otherwise."""
     modifier = term["modifier"]
     number = _number(modifier)
-    label = modifier if modifier and modifier != "NA" and number is None else ""
+    label = _label(modifier)
     if marker and number is None and modifier != "NA":
         number = 1.0
     return _row(term["lhs"], term["op"], term["rhs"], label, number)
@@ -357,9 +420,9 @@ def _listed(rows):
     return ", ".join(f"{r.lhs} {r.op} {r.rhs}" for r in rows.itertuples())
 
 
-def _check_definitions(definitions, table):
+def _check_definitions(definitions, terms):
     """Refuse definitions that use an unknown label or repeat a name."""
-    known = [label for label in table["label"] if label]
+    known = [name for term in terms for name in map(_label, _modifiers(term)) if name]
     for statement, name, formula in definitions:
         if name in known:
             raise _problem(statement, f"{name!r} is already the name of a label or definition.")
