@@ -14,7 +14,6 @@ import logging
 import os
 import platform
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -33,6 +32,7 @@ from shutil import get_terminal_size
 import yaml
 
 from mkb21.paths import Project
+from mkb21.provenance import checksum, commit
 
 # papermill, nbformat and pandas take seconds to import and are not needed when nothing changed.
 
@@ -281,14 +281,6 @@ def _unknown(key: str, notebooks: list[Notebook]) -> str:
 # --- is it up to date? --------------------------------------------------------------------------
 
 
-def checksum(path: Path) -> str:
-    """SHA-256 of a file; of a text file after CRLF -> LF, so that it is the same on every system."""
-    content = path.read_bytes()
-    if b"\0" not in content:
-        content = content.replace(b"\r\n", b"\n")
-    return hashlib.sha256(content).hexdigest()
-
-
 def _files(project: Project, patterns: tuple[str, ...], wave: str) -> list[Path]:
     places = [pattern.replace("{wave}", escape(wave)) for pattern in patterns]
     found = {path for place in places for path in project.root.glob(place) if path.is_file()}
@@ -344,7 +336,7 @@ def _write_manifest(project: Project, wave: str, entries: dict, parameters: dict
         "wave": wave,
         "origin": describe_wave(project, wave).get("origin"),
         "seed": parameters.get("seed"),
-        "commit": _commit(project),
+        "commit": commit(project),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": dict(sorted((d.name, d.version) for d in metadata.distributions())),
@@ -371,16 +363,6 @@ def describe_wave(project: Project, wave: str) -> dict:
     if not isinstance(described, dict):
         raise ValueError(f"{path.name} does not describe a wave: it holds no `key: value` lines")
     return described
-
-
-def _commit(project: Project) -> str | None:
-    """The commit of the project, with -dirty for uncommitted changes; None outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        said = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return said.stdout.strip()
 
 
 # --- running ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from conftest import FOLDER, PARAMETERS, REPOSITORY, write_notebook
 from nbformat.v4 import new_output
 
-from mkb21 import pipeline
+from mkb21 import pipeline, provenance
 from mkb21.paths import Project
 from mkb21.pipeline import NotebookError, run
 
@@ -93,7 +93,7 @@ def test_the_manifest_says_what_the_results_were_made_from(first_run):
     assert written["platform"]
     entry = written["notebooks"]["02_double"]
     numbers = project.processed("2012") / "numbers.csv"
-    assert entry["inputs"] == {"data/processed/2012/numbers.csv": pipeline.checksum(numbers)}
+    assert entry["inputs"] == {"data/processed/2012/numbers.csv": provenance.checksum(numbers)}
     assert list(entry["outputs"]) == ["data/processed/2012/doubled.csv"]
     assert entry["parameters"]["factor"] == 2
     assert entry["seconds"] > 0
@@ -105,15 +105,15 @@ def test_the_manifest_says_what_the_results_were_made_from(first_run):
 
 
 def test_the_manifest_names_the_commit(small):
-    assert pipeline._commit(small) is None
+    assert provenance.commit(small) is None
     git = ["git", "-C", small.root, "-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "--quiet"], check=True)
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "--quiet", "-m", "first"], check=True)
-    commit = pipeline._commit(small)
+    commit = provenance.commit(small)
     assert re.fullmatch("[0-9a-f]{40}", commit)
     small.instrument.write_text("changed")
-    assert pipeline._commit(small) == f"{commit}-dirty"
+    assert provenance.commit(small) == f"{commit}-dirty"
 
 
 def test_a_terminal_shows_one_live_line(monkeypatch, capsys):
@@ -223,7 +223,7 @@ def test_checksums_of_text_ignore_line_endings_and_those_of_binary_files_do_not(
     sums = []
     for content in (b"a\nb\n", b"a\r\nb\r\n", b"\0a\nb\n", b"\0a\r\nb\r\n"):
         (tmp_path / "file").write_bytes(content)
-        sums.append(pipeline.checksum(tmp_path / "file"))
+        sums.append(provenance.checksum(tmp_path / "file"))
     assert sums[0] == sums[1]
     assert len(set(sums)) == 3
 

@@ -303,7 +303,7 @@ def problem_table(model, outcome, estimates):
         rows += _not_positive_definite(model, latent, chosen, label)
     rows += _few_cases(outcome)
     for group, label in zip(outcome["groups"], outcome["labels"], strict=True):
-        rows += _scales(model, group, label)
+        rows += _scales(group, label)
     return pd.DataFrame(rows, columns=["severity", "what", "where", "next_step"])
 
 
@@ -395,10 +395,10 @@ def _few_cases(outcome):
         )
 
 
-def _scales(model, group, label):
+def _scales(group, label):
     variances = np.diag(group.sample_cov)
     if variances.max() > VARIANCE_RATIO * variances.min():
-        large, small = (model.observed[i] for i in (variances.argmax(), variances.argmin()))
+        large, small = (group.names[i] for i in (variances.argmax(), variances.argmin()))
         yield (
             "note",
             f"variances differ by a factor {variances.max() / variances.min():.0f}",

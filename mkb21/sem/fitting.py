@@ -320,7 +320,7 @@ def assemble(model, selected, options, layout, objective, found, tested, iterati
             k, tested["df"], groups, tested["test"], tested["baseline"], tested["likelihood"]
         ),
         r_squared=solution.r_squared_table(model, estimates),
-        residuals=solution.residual_table(model, groups, layout.groups),
+        residuals=solution.residual_table(groups, layout.groups),
         problems=checks.problem_table(model, outcome, estimates),
         vcov=solution.parameter_covariance(point),
         test=tested["test"],

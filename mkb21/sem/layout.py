@@ -83,7 +83,9 @@ def lay_out(
     equal : sequence of str
         Kinds of parameters that are equal across groups, of `EQUAL`; the ``group.equal`` of lavaan.
         With equal intercepts or thresholds, latent means are free from the second group on (unless
-        "means" are equal too), with equal thresholds also the scales of the latent responses.
+        "means" are equal too), with equal thresholds also the scales of the latent responses. Of a
+        second-order factor and its indicators, the mean of the factor (lavaan frees both, which is
+        not identified).
     free : sequence of str
         Parameters that stay free in each group ("x3 ~ 1", "f =~ x2"); lavaan's ``group.partial``.
     labels : {"shared", "by_group"}
@@ -200,9 +202,10 @@ def _free_latent_means(tables, model, equal):
     if not {"intercepts", "thresholds"} & set(equal) or "means" in equal:
         return
     written = _written(tables[0].query("parameter != '' or label != ''"), "~1")
+    measured = tables[0]["rhs"][tables[0]["op"] == "=~"]  # a mean of first and second order: not both
     for g, table in enumerate(tables[1:], start=2):
         rows = (table["op"] == "~1") & table["lhs"].isin(model.latents)
-        rows &= ~table["lhs"].isin([lhs for lhs, _ in written])
+        rows &= ~table["lhs"].isin([*(lhs for lhs, _ in written), *measured])
         table.loc[rows, "parameter"] = table.loc[rows, "lhs"] + f"~1.g{g}"
         table.loc[rows, "value"] = float("nan")
 

@@ -41,6 +41,7 @@ class GroupFit:
     Attributes
     ----------
     n : int
+    names : tuple of str
     sample_cov, cov : ndarray (p, p)
         Of the saturated model and of the fitted one; polychoric correlations for ordered variables.
     sample_mean, mean : ndarray (p,) or None
@@ -51,6 +52,7 @@ class GroupFit:
     """
 
     n: int
+    names: tuple
     sample_cov: np.ndarray
     cov: np.ndarray
     sample_mean: np.ndarray
@@ -92,22 +94,24 @@ def measure_table(npar, df, groups, test, baseline, likelihood=None):
     Savalei 2021; Zhang & Savalei 2023). The baseline model has independent variables, covariates
     keep their covariances. cfi is clipped to [0, 1], tli is not. rmsea interval 90 %, rmsea_pvalue
     of rmsea <= .05. srmr: `srmr_bentler`, residuals over sample standard deviations, diagonal and
-    covariates included, means too where they are modelled (with ordered variables: correlations
-    only). logl is conditional on the covariates. gfi weighs by the implied covariance (Jöreskog &
+    covariates included, means too where they are modelled (with ordered variables: of the
+    polychoric matrix only, whose diagonal fits). logl is conditional on the covariates. gfi weighs by the implied covariance (Jöreskog &
     Sörbom) and is given for one group of complete, unordered variables.
     """
     n = sum(group.n for group in groups)
     table = pd.DataFrame(np.nan, index=list(MEASURES), columns=list(COLUMNS))
     table.loc[["npar", "n", "df"], "standard"] = npar, n, df
     if test is not None:
-        standard = _fit(test.chisq, test.df, baseline.chisq, baseline.df, n, len(groups))
+        least_squares = any(group.ordered.any() for group in groups)
+        size = (n - len(groups) if least_squares else n), len(groups)  # as in their chi-squares
+        standard = _fit(test.chisq, test.df, baseline.chisq, baseline.df, *size)
         standard["srmr"] = _srmr(groups)
         standard |= _likelihood(likelihood, npar, n) | _gfi(groups)
         _enter(table, "standard", standard)
         if np.isfinite(test.scaling):
-            _enter(table, "scaled", _scaled(test, baseline, n, len(groups)))
+            _enter(table, "scaled", _scaled(test, baseline, *size))
         if np.isfinite(test.robust_scaling):
-            _enter(table, "robust", _robust(test, baseline, n, len(groups)))
+            _enter(table, "robust", _robust(test, baseline, *size))
     return table.rename_axis("measure").reset_index()
 
 
@@ -191,12 +195,12 @@ def _srmr(groups):
         scale = np.sqrt(np.diag(group.sample_cov))
         residual = (group.sample_cov - group.cov) / np.outer(scale, scale)
         rows, columns = np.tril_indices(len(scale))
-        ordered = group.ordered.any()
-        keep = ~((rows == columns) & group.ordered[rows])
-        parts = [residual[rows[keep], columns[keep]]]
-        if group.mean is not None and not ordered:
+        parts = [residual[rows, columns]]
+        if group.mean is not None:
             parts.append((group.sample_mean - group.mean) / scale)
-        values.append(np.sqrt(np.mean(np.concatenate(parts) ** 2)))
+        squares = np.concatenate(parts) ** 2
+        given = group.fixed.sum() if group.ordered.any() else 0  # lavaan counts them as fitting
+        values.append(np.sqrt(squares.sum() / (len(squares) + given)))
     return np.average(values, weights=[group.n for group in groups])
 
 

@@ -13,7 +13,13 @@ Information is that of the log-likelihood, for all rows together (not per row).
 import numpy as np
 
 from mkb21.sem.measures import GroupFit
-from mkb21.sem.sample import deviance, embedded_inverse, second_moments
+from mkb21.sem.sample import (
+    deviance,
+    deviance_of,
+    embedded_inverse,
+    log_determinants,
+    second_moments,
+)
 
 STEP = 1e-20  # of the complex-step derivative: exact to rounding, as nothing is subtracted
 BLOCK = 4_000_000  # numbers in one temporary array
@@ -43,6 +49,20 @@ class NormalObjective:
             if not np.isfinite(total):
                 return np.inf
         return total
+
+    def value_and_gradient(self, theta):
+        """Return the deviance and its gradient; infinity and zeros where a matrix is improper."""
+        total, gradient = 0.0, np.zeros(self.k)
+        for structure, sample in zip(self.structures, self.samples, strict=True):
+            implied = structure.implied(theta)
+            logdet = log_determinants(implied.cov, sample.seen)
+            if not np.isfinite(logdet).all():
+                return np.inf, np.zeros(self.k)
+            moments = pattern_moments(sample, implied.mean, implied.cov)
+            total += deviance_of(sample, logdet, moments[0], moments[2])
+            rows = gradient_rows(sample, moments, structure.derivatives(implied))
+            add_vector(gradient, structure.which, rows)
+        return total, gradient
 
     def score(self, theta):
         """Return the gradient of the deviance, and its expected Hessian (twice the information)."""
@@ -75,7 +95,7 @@ class NormalObjective:
             fixed = np.isin(structure.observed, structure.covariates)
             means = (sample.mean, implied.mean) if structure.mean_structure else (None, None)
             result.append(
-                GroupFit(sample.n, sample.cov, implied.cov, *means, fixed, np.zeros_like(fixed))
+                GroupFit(sample.n, structure.observed, sample.cov, implied.cov, *means, fixed, np.zeros_like(fixed))
             )
         return result
 

@@ -70,13 +70,41 @@ def sample_of(values):
     seen, pattern = np.unique(~np.isnan(values), axis=0, return_inverse=True)
     pattern, seen = pattern.reshape(-1), seen.astype(float)
     data = np.nan_to_num(values)
-    counts = np.bincount(pattern).astype(float)
-    means = np.array([data[pattern == k].mean(axis=0) for k in range(len(seen))])
-    covs = np.array([_cov(data[pattern == k]) for k in range(len(seen))])
+    counts, means, covs = _moments(data, pattern, len(seen))
     parts = data, pattern, seen, counts, means, covs
     if seen.all():
         return Sample(*parts, means[0], covs[0], 0)
     return Sample(*parts, *expectation_maximisation(seen, counts, means, covs))
+
+
+def resample(sample, times):
+    """Return the `Sample` in which each row is there so many times.
+
+    Parameters
+    ----------
+    sample : Sample
+    times : ndarray (n,) of int
+
+    Returns
+    -------
+    Sample
+        Without EM: `mean` and `cov` are those of the variables that miss nothing, NaN for others.
+    """
+    data = np.repeat(sample.data, times, axis=0)
+    kept, pattern = np.unique(np.repeat(sample.pattern, times), return_inverse=True)
+    seen = sample.seen[kept]
+    parts = data, pattern, seen, *_moments(data, pattern, len(seen))
+    full = seen.all(axis=0)
+    mean = np.where(full, data.mean(axis=0), np.nan)
+    return Sample(*parts, mean, np.where(np.outer(full, full), _cov(data), np.nan), 0)
+
+
+def _moments(data, pattern, n_patterns):
+    """Return number, mean and covariance of the rows of each pattern."""
+    counts = np.bincount(pattern).astype(float)
+    means = np.array([data[pattern == k].mean(axis=0) for k in range(n_patterns)])
+    covs = np.array([_cov(data[pattern == k]) for k in range(n_patterns)])
+    return counts, means, covs
 
 
 def _cov(rows):
@@ -128,20 +156,31 @@ def expectation_maximisation(seen, counts, means, covs):
     return mean, cov, -1
 
 
+def log_determinants(cov, seen):
+    """Return log|observed part of cov| for each pattern; infinite if `cov` is improper."""
+    both = seen[:, :, None] * seen[:, None, :]
+    missing = np.eye(len(cov)) * (1 - seen)[:, :, None]
+    try:
+        factors = np.linalg.cholesky(cov * both + missing)
+    except np.linalg.LinAlgError:
+        return np.full(len(seen), np.inf)
+    return 2 * np.log(np.einsum("kii->ki", factors)).sum(axis=1)
+
+
 def deviance(sample, mean, cov):
     """Return -2 log-likelihood of the rows under a normal distribution; inf if `cov` is improper.
 
     R: ``-2 * logLik(fit)`` (with fixed covariates, theirs included).
     """
-    both = sample.seen[:, :, None] * sample.seen[:, None, :]
-    missing = np.eye(len(cov)) * (1 - sample.seen)[:, :, None]
-    try:
-        factors = np.linalg.cholesky(cov * both + missing)
-    except np.linalg.LinAlgError:
+    logdet = log_determinants(cov, sample.seen)
+    if not np.isfinite(logdet).all():
         return np.inf
-    logdet = 2 * np.log(np.einsum("kii->ki", factors)).sum(axis=1)
     _, second = second_moments(mean, sample.seen, sample.means, sample.covs)
-    weight = embedded_inverse(cov, sample.seen)
+    return deviance_of(sample, logdet, embedded_inverse(cov, sample.seen), second)
+
+
+def deviance_of(sample, logdet, weight, second):
+    """Return the deviance, given log|Sigma|, W and T of each pattern."""
     trace = np.einsum("kij,kji->k", weight, second)
     value = sample.counts @ (logdet + trace + sample.seen.sum(axis=1) * LOG_2PI)
     return float(value) if np.isfinite(value) else np.inf

@@ -22,7 +22,8 @@ from mkb21.sem.structure import structural_observed
 STEPS = 500
 # squared distances to the solution, in units of sqrt(2/N) standard errors:
 NEAR = 1e-2  # times 1/N: observed information takes over, at about .1 standard errors
-CONVERGED = 1e-10  # one step more, and the search ends
+CONVERGED = 1e-10  # from here on F is flat to rounding: steps are no longer checked
+EXACT = 1e-18  # the search ends, or when steps stop getting shorter
 SEMOPY_OPTIONS = {"maxiter": 1000, "ftol": 1e-6}  # stops early: Fisher scoring ends the search
 
 
@@ -57,13 +58,24 @@ def scoring(objective, start):
         if not np.isfinite(value):
             return Found(theta, step, False)
         move, distance = _move(objective, theta)
-        if distance < CONVERGED:  # F is flat to rounding here: the last step is not checked
-            return Found(theta - move, step + 1, True)
+        if distance < CONVERGED:
+            return _finish(objective, theta, move, distance, step)
         length, new = _halved(objective, theta, move, value)
         if length == 0:
             return Found(theta, step, False)
         theta, value = theta - length * move, new
     return Found(theta, STEPS, False)
+
+
+def _finish(objective, theta, move, distance, step):
+    """Go on while steps get shorter."""
+    for last in range(step + 1, STEPS):
+        theta = theta - move
+        move, shorter = _move(objective, theta)
+        if not EXACT < shorter < distance:
+            return Found(theta, last, True)
+        distance = shorter
+    return Found(theta, STEPS, True)
 
 
 def _move(objective, theta):

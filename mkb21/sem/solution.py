@@ -1,6 +1,7 @@
 """Tidy results of a solution: estimates, standardised estimates, defined effects, R2, residuals."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -37,36 +38,50 @@ class Point:
         """Return the value of each row of the table, groups one after the other."""
         return np.concatenate([s.implied(theta).values for s in self.structures])
 
-    def standardised(self, theta):
+    @cached_property
+    def places(self):
+        """What `standardised` needs to know of each row, group by group."""
+        return [_places(self.layout, g) for g in range(len(self.structures))]
+
+    def standardised(self, theta, structures=None):
         """Return the completely standardised value of each row.
 
         Loadings and paths: times sd of the predictor, over sd of the dependent variable, both
         implied by the model. Variances: over the implied variance. Covariances: over the square
         roots of the two (residual) variances. Intercepts and thresholds: over the sd. As
-        ``standardizedSolution(fit, type = "std.all", cov.std = TRUE)``.
+        ``standardizedSolution(fit, type = "std.all", cov.std = TRUE)``. Other `structures` are those
+        of another sample.
         """
-        parts = []
-        for g, structure in enumerate(self.structures):
-            parts.append(_standardised(self.layout, g, structure.implied(theta)))
-        return np.concatenate(parts)
+        parts = zip(self.places, structures or self.structures, strict=True)
+        return np.concatenate(
+            [_standardised(place, s.n_latent, s.implied(theta)) for place, s in parts]
+        )
 
     def defined(self, rows):
-        """Return the value of each definition, given the value of each row of the table."""
+        """Return the value of each definition, given the value of each row of the table.
+
+        Rows may be those of many draws, (r, draws); then so is what is returned.
+        """
         labels = self.layout.table["label"]
         known = {label: v for label, v in zip(labels, rows, strict=True) if label}
-        for name, formula in self.layout.definitions:
-            known[name] = evaluate(formula, known)
-        return np.array([known[name] for name, _ in self.layout.definitions], dtype=rows.dtype)
+        result = np.empty((len(self.layout.definitions), *rows.shape[1:]), dtype=rows.dtype)
+        for place, (name, formula) in enumerate(self.layout.definitions):
+            result[place] = known[name] = evaluate(formula, known)
+        return result
 
 
-def _standardised(layout, g, implied):
+def _places(layout, g):
+    """Return op, and the place of lhs and rhs among the variables (latent ones first), of each row."""
     model, table = layout.model, layout.rows(g)
     place = {v: i for i, v in enumerate([*model.latents, *model.observed])}
-    lhs = table["lhs"].map(place).to_numpy()
     rhs = table["rhs"].map(place).fillna(0).to_numpy(dtype=int)
-    op, raw = table["op"].to_numpy(), implied.values
+    return table["op"].to_numpy(dtype=str), table["lhs"].map(place).to_numpy(), rhs
+
+
+def _standardised(places, n_latent, implied):
+    (op, lhs, rhs), raw = places, implied.values
     variance, covariance = (op == "~~") & (lhs == rhs), (op == "~~") & (lhs != rhs)
-    latent = np.diag(implied.latent_cov)[: len(model.latents)]
+    latent = np.diag(implied.latent_cov)[:n_latent]
     sd = _root(np.concatenate([latent, np.diag(implied.cov)]))
     residual = np.empty_like(sd)
     residual[lhs[variance]] = np.sqrt(raw[variance] * np.sign(raw[variance].real))
@@ -76,7 +91,7 @@ def _standardised(layout, g, implied):
         scale[covariance] = 1 / (residual[lhs] * residual[rhs])[covariance]
         alone = (op == "~1") | (op == "|")
         scale[alone] = 1 / sd[lhs[alone]]
-        scale[op == "~*~"] = 1
+        scale[op == "~*~"] = 1 / raw[op == "~*~"]
         return np.where(np.isfinite(scale), raw * scale, np.nan)
 
 
@@ -192,12 +207,11 @@ def r_squared_table(model, estimates):
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
-def residual_table(model, groups, labels):
+def residual_table(groups, labels):
     """Return residual correlations of all pairs of observed variables, the largest first.
 
     Parameters
     ----------
-    model : spec.Model
     groups : list of measures.GroupFit
     labels : sequence of str
 
@@ -209,8 +223,9 @@ def residual_table(model, groups, labels):
         "observed" is of the saturated model (EM, with missing values). The diagonal, which is misfit
         of a variance and not of a correlation, is left out.
     """
-    names, parts = np.array(model.observed, dtype=object), []
+    parts = []
     for group, label in zip(groups, labels, strict=True):
+        names = np.array(group.names, dtype=object)
         scale = np.sqrt(np.outer(np.diag(group.sample_cov), np.diag(group.sample_cov)))
         later, earlier = np.tril_indices(len(scale), -1)
         columns = {"group": label, "lhs": names[earlier], "rhs": names[later]}

@@ -20,6 +20,7 @@ mu along the same vector, which makes all derivatives one formula:
     alpha[j]         T[:, j]     0                            1
 """
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,11 +61,15 @@ class Implied:
 
 @dataclass(frozen=True, eq=False)
 class Derivatives:
-    """dSigma = u v' + v u' and dmu = s u for each free row: u, v (p, k), s (k,)."""
+    """dSigma = u v' + v u' and dmu = s u for each free row: u, v (p, k), s (k,).
+
+    `reach` (k,) tells which rows change the total effects too, dT = u A[j, :]: Lambda and B.
+    """
 
     u: np.ndarray
     v: np.ndarray
     s: np.ndarray
+    reach: np.ndarray = None
 
 
 class Structure:
@@ -92,11 +97,16 @@ class Structure:
         model, table = layout.model, layout.rows(place)
         self.observed, self.covariates = model.observed, model.covariates
         self.structural = (*model.latents, *structural_observed(model))
+        self.exogenous_places = [
+            i for i, name in enumerate(self.structural) if name in model.covariates
+        ]
         self.p, self.m, self.n_latent = len(self.observed), len(self.structural), len(model.latents)
         self.kind, self.row, self.column = self._locate(table)
         order = {name: i for i, name in enumerate(layout.parameters)}
         self.free = np.flatnonzero(table["parameter"].to_numpy() != "")
         self.which = np.array([order[n] for n in table["parameter"] if n], dtype=int)
+        free = (self.kind[self.free], self.row[self.free], self.column[self.free])
+        self._places = derivative_places(*free, self.p, self.m)
         self._exogenous = np.flatnonzero(table["exogenous"].to_numpy())
         self._derived = np.flatnonzero(table["derived"].to_numpy())
         self.fixed = np.nan_to_num(table["value"].to_numpy(dtype=float))
@@ -112,6 +122,13 @@ class Structure:
             lhs, op, rhs = self._names[row]
             self.fixed[row] = mean[at[lhs]] if op == "~1" else cov[at[lhs], at[rhs]]
         self.sample_mean = mean
+
+    def at_sample(self, cov, mean):
+        """Return a copy whose covariates are fixed at other sample moments."""
+        other = copy(self)
+        other.fixed = self.fixed.copy()
+        other.set_sample(cov, mean)
+        return other
 
     def _locate(self, table):
         """Return kind, row and column of each row of the table."""
@@ -180,20 +197,26 @@ class Structure:
         mean = nu + loadings @ latent_mean if self.mean_structure else self.sample_mean
         cov = cross_cov @ loadings.T + residual.reshape(p, p)
         if len(self._derived):
-            self._complete(values, cov, latent_cov)
+            given = psi.copy()
+            given[self.exogenous_places] = 0
+            explained = np.einsum("ij,jk,ik->i", total, given, total) + np.diag(
+                residual.reshape(p, p)
+            )
+            self._complete(values, explained, cov, latent_cov)
         return Implied(cov, mean, latent_cov, latent_mean, total, inverse, cross_cov, values)
 
-    def _complete(self, values, cov, latent_cov):
+    def _complete(self, values, explained, cov, latent_cov):
         """Give each ordered variable the residual variance that makes its scaled response 1.
 
-        The variance of the response is 1 / scale^2 ("delta parameterization"); an ordered variable
-        predicts nothing, so that no other moment depends on its residual variance.
+        Given the covariates, the variance of the response is 1 / scale^2 ("delta parameterization").
+        An ordered variable predicts nothing: no other moment depends on its residual variance.
         """
+        scales = self.scales(values)
         for row in self._derived:
             i = self.row[row]
             in_eta = self.kind[row] == LATENT
             y = self.observed.index(self.structural[i]) if in_eta else i
-            values[row] = 1 / self.scales(values)[y] ** 2 - cov[y, y]
+            values[row] = 1 / scales[y] ** 2 - explained[y]
             cov[y, y] += values[row]
             if in_eta:
                 latent_cov[i, i] += values[row]
@@ -207,20 +230,27 @@ class Structure:
 
     def derivatives(self, implied, rows=None):
         """Return `Derivatives` for the free rows, or for other rows given as (kind, row, column)."""
-        if rows is None:
-            rows = (self.kind[self.free], self.row[self.free], self.column[self.free])
-        kind, i, j = rows
-        p, m = self.p, self.m
-        slope, none = kind <= PATH, np.zeros((p, 1))
-        outer = np.concatenate([np.eye(p), implied.total], axis=1)
-        u = outer[:, i + p * np.isin(kind, (PATH, LATENT, MEAN))]
-        inner = np.concatenate([implied.cross_cov, implied.total, np.eye(p), none], axis=1)
-        at = np.where(slope, j, np.where(kind == LATENT, m + j, 2 * m + j))
-        v = inner[:, np.where(kind <= RESIDUAL, at, 2 * m + p)]
-        v = np.where(((kind == LATENT) | (kind == RESIDUAL)) & (i == j), 0.5 * v, v)
-        step = np.concatenate([implied.latent_mean, [0.0, 1.0]])
-        mean = (kind == INTERCEPT) | (kind == MEAN)
-        return Derivatives(u, v, step[np.where(slope, j, np.where(mean, m + 1, m))])
+        places = self._places if rows is None else derivative_places(*rows, self.p, self.m)
+        left, right, weight, step, slope = places
+        none = np.zeros((self.p, 1))
+        outer = np.concatenate([np.eye(self.p), implied.total], axis=1)
+        inner = np.concatenate([implied.cross_cov, implied.total, np.eye(self.p), none], axis=1)
+        steps = np.concatenate([implied.latent_mean, [0.0, 1.0]])
+        return Derivatives(outer[:, left], inner[:, right] * weight, steps[step], slope)
+
+
+def derivative_places(kind, i, j, p, m):
+    """Return where u, v and s of parameters at (kind, row i, column j) are found.
+
+    Columns of (I, T), of (Cov(y, eta), T, I, 0) with a weight, places in (A alpha, 0, 1), and whether
+    the parameter is a loading or path.
+    """
+    slope, mean = kind <= PATH, (kind == INTERCEPT) | (kind == MEAN)
+    left = i + p * np.isin(kind, (PATH, LATENT, MEAN))
+    at = np.where(slope, j, np.where(kind == LATENT, m + j, 2 * m + j))
+    right = np.where(kind <= RESIDUAL, at, 2 * m + p)
+    weight = np.where(((kind == LATENT) | (kind == RESIDUAL)) & (i == j), 0.5, 1.0)
+    return left, right, weight, np.where(slope, j, np.where(mean, m + 1, m)), slope
 
 
 def structural_observed(model):
