@@ -10,12 +10,13 @@ IN_VENV := .venv/bin/python -m
 PIP := $(IN_VENV) pip install --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: help run test test-all lab notebooks lock clean
+.PHONY: help run test test-all bench lab notebooks lock clean
 
 help:
 	@echo "make run        run the notebooks of a wave (WAVE=$(WAVE))"
 	@echo "make test       check the code and run the tests"
 	@echo "make test-all   the same, with the tests that take minutes"
+	@echo "make bench      time the structural model, against R's lavaan where it is there"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make notebooks  run the committed notebooks where they stand, to store their outputs"
 	@echo "make lock       bring requirements.lock up to date with pyproject.toml (ARGS=--upgrade: newest versions)"
@@ -31,6 +32,9 @@ test: $(READY)
 test-all: $(READY)
 	@$(IN_VENV) ruff check
 	@$(IN_VENV) pytest -m "" $(ARGS)
+
+bench: $(READY)
+	@.venv/bin/python tests/benchmarks/bench.py $(ARGS)
 
 lab: $(READY)
 	@$(IN_VENV) jupyterlab $(ARGS)
