@@ -61,6 +61,9 @@ STYLE = {
 WORDS = {
     "ci": ("Streep: 95%-betrouwbaarheidsinterval.", "Line: 95% confidence interval."),
     "gap": ("verschil [95%-BI]", "difference [95% CI]"),
+    "std": ("Gestandaardiseerde coëfficiënten.", "Standardised coefficients."),
+    "component": ("component", "component"),
+    "retained": ("Gevuld: hoger dan toeval.", "Filled: above chance."),
 }
 
 
@@ -560,3 +563,103 @@ def _differences(axes, rows, heading, language) -> None:
         if pd.notna(row.get("ci_low")):
             shown += f" {interval(row['ci_low'], row['ci_high'], 2, language)}"
         axes.annotate(shown, (1, y), xytext=(8, 0), va="center", **how)
+
+
+@style()
+def coefficients(frame, labels, language, title=None) -> Figure:
+    """Standardised coefficients with intervals, a row per path and a marker per series.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        series, variable, std_all; optional: std_ci_low, std_ci_high. In the order of the frame; a
+        series (an estimator, a group) need not have every variable.
+    labels : dict
+        Series (up to 4) and variable -> text.
+    language, title : str
+    """
+    rows = checked(frame, ["series", "variable"], ["std_all"])
+    names, order = (list(dict.fromkeys(rows[key])) for key in ("series", "variable"))
+    marks = (*SERIES, ("^", PALE))
+    if len(names) > len(marks) or rows.duplicated(["series", "variable"]).any():
+        raise ValueError(f"More than {len(marks)} series, or a variable twice in one of them.")
+    texts = [label(variable, labels) for variable in order]
+    shown = [wrap(label(name, labels), FULL / len(names) - 0.5, SMALL) for name in names]
+    intervals = rows.rename(columns={"std_ci_low": "ci_low", "std_ci_high": "ci_high"})
+    words = translate(WORDS, language)
+    caption = f"{words['std']} {_caption(intervals.drop(columns='n', errors='ignore'), words)}"
+    figure, axes = _rows_figure(texts, FULL, title, caption, shown, max(2, len(names)))
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    for between in range(1, len(order)):
+        axes.axhline(between - 0.5, color=PALE, linewidth=0.5)
+    handles = []
+    for step, (name, (marker, fill)) in enumerate(zip(names, marks)):
+        part = intervals[intervals["series"] == name]
+        shift = (step - (len(names) - 1) / 2) * 0.8 / len(names)
+        y = np.array([order.index(variable) for variable in part["variable"]]) + shift
+        if "ci_low" in part:
+            axes.hlines(y, part["ci_low"], part["ci_high"], color=INK, linewidth=0.8, zorder=3)
+        handles += axes.plot(
+            part["std_all"], y, marker, mfc=fill, mec=INK, mew=0.8, ms=4.5, zorder=4
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(7))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: short(tick, 2, language)))
+    _legend(figure, shown, handles)
+    return figure
+
+
+# --- factors -------------------------------------------------------------------------------------
+
+
+@style()
+def scree(frame, labels, language, title=None) -> Figure:
+    """Eigenvalues from high to low beside those of random numbers: a scree plot, in panels.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        component (1, 2 ...), eigenvalue, quantile (of the random ones); optional: retained (drawn
+        filled), series (a panel each, up to 3), n_used: as the table of
+        `reliability.parallel_analysis` gives.
+    labels : dict
+        "eigenvalue", "quantile" and each series -> text; the first two make the legend.
+    language, title : str
+    """
+    rows = checked(frame, [], ["component", "eigenvalue", "quantile"])
+    words, several = translate(WORDS, language), "series" in rows
+    rows = rows if several else rows.assign(series="")
+    panels = list(dict.fromkeys(rows["series"]))
+    if len(panels) > len(SERIES) or rows.duplicated(["series", "component"]).any():
+        raise ValueError(f"More than {len(SERIES)} series, or a component twice in one of them.")
+    width = FULL if several else SINGLE
+    names = [wrap(label(key, labels), width / 2 - 0.4, SMALL) for key in ("eigenvalue", "quantile")]
+    caption = _caption(rows.rename(columns={"n_used": "n"}), words)
+    caption = f"{caption} {words['retained'] if 'retained' in rows else ''}".strip()
+    legend = LINE[SMALL] * max(name.count("\n") + 1 for name in names) + 0.12
+    figure = blank(width, 2.4, title, caption, legend)
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for panel, part in zip(axes, panels, strict=True):
+        text = label(part, labels) if several else ""
+        text = wrap(text, width / len(panels) - 0.5) if text else ""
+        panel.set_title(text, loc="left", fontsize=NORMAL)
+        handles = _eigenvalues(panel, rows[rows["series"] == part])
+        panel.set_xlabel(words["component"], fontsize=SMALL)
+    axes[0].set_ylim(bottom=min(0, rows["eigenvalue"].min() * 1.1))
+    axes[0].yaxis.set_major_formatter(FuncFormatter(lambda tick, _: short(tick, 2, language)))
+    axes[0].tick_params(axis="y", labelsize=SMALL)
+    _legend(figure, names, handles)
+    return figure
+
+
+def _eigenvalues(axes, rows) -> list:
+    """The two lines of one panel, and the marks of what is retained."""
+    rows = rows.sort_values("component")
+    x, marker = rows["component"], SERIES[0][0]
+    line = {"color": INK, "marker": marker, "mfc": "white", "ms": 4.5, "mew": 0.8, "lw": 1}
+    found = axes.plot(x, rows["eigenvalue"], **line)
+    found += axes.plot(x, rows["quantile"], color=GREY, linewidth=1.2, linestyle="--")
+    kept = rows[rows["retained"].astype(bool)] if "retained" in rows else rows.iloc[:0]
+    how = {"mfc": INK, "mec": INK, "ms": 4.5, "linestyle": "none", "zorder": 4}
+    axes.plot(kept["component"], kept["eigenvalue"], marker, **how)
+    axes.set_xticks(x, [f"{value:g}" for value in x])
+    return found

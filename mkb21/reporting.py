@@ -31,14 +31,14 @@ class Results:
         Share of missing values among the variables of the model, of those who were asked.
     reliability : DataFrame
         label, and omega or composite reliability in column "value", per scale or latent variable.
-    effects : DataFrame
-        name, estimate, ci_low, ci_high of indirect and total effects.
+    effects : DataFrame or str
+        name, estimate, ci_low, ci_high of indirect and total effects; a text says why there are none.
     effects_method : str
         How their intervals were made, with draws and seed.
-    invariance : DataFrame
-        step, verdict.
-    comparison : DataFrame
-        model, and what was found in "finding".
+    invariance : DataFrame or str
+        step, verdict; a text says why it was not tested.
+    comparison : DataFrame or str
+        model, and what was found in "finding"; a text says why there is none.
     respecifications : tuple of str or None
         Changes of the model after seeing the data, each with "planned" or "not planned"; an empty
         tuple says that there were none, None that nobody said.
@@ -293,6 +293,8 @@ def _r_squared(results, language):
 
 
 def _effects(results, language):
+    if isinstance(results.effects, str):
+        return results.effects
     if results.effects is None or results.effects.empty or not results.effects_method:
         return ""
     parts = [
@@ -304,12 +306,16 @@ def _effects(results, language):
 
 
 def _invariance(results, language):
+    if isinstance(results.invariance, str):
+        return results.invariance
     if results.invariance is None or results.invariance.empty:
         return ""
     return "; ".join(f"{r.step}: {r.verdict}" for r in results.invariance.itertuples()) + "."
 
 
 def _comparison(results, language):
+    if isinstance(results.comparison, str):
+        return results.comparison
     if results.comparison is None or results.comparison.empty:
         return ""
     return "; ".join(f"{r.model}: {r.finding}" for r in results.comparison.itertuples()) + "."

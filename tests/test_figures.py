@@ -45,6 +45,18 @@ def pairs(first, second):
     return frame.assign(ci_low=frame["difference"] - 0.1, ci_high=frame["difference"] + 0.1)
 
 
+def eigenvalues(*series):
+    """Twelve components of each series: two above chance."""
+    found = np.array([4.31, 1.82, 1.2, 0.9, 0.8, 0.7, 0.6, 0.5, 0.42, 0.35, 0.25, 0.15])
+    table = {
+        "component": np.arange(1, 13),
+        "eigenvalue": found,
+        "quantile": 1.5 - 0.08 * found.argsort(),
+    }
+    table = pd.DataFrame(table).assign(retained=found > 1.5, n_used=230)
+    return pd.concat([table.assign(series=name) for name in series], ignore_index=True)
+
+
 def names(count, text="antwoord {}"):
     return {f"v{i}": text.format(i) for i in range(count)}
 
@@ -62,6 +74,12 @@ REASONS = pd.concat(
     [shares([2.5, 0, 1]).assign(reason="blank"), shares([6.1, 0, 0.4]).assign(reason="unknown")]
 )
 WHY = {"blank": "niet beantwoord", "unknown": "weet niet / n.v.t."}
+
+CHANCE = {
+    "eigenvalue": "eigenwaarde van de items",
+    "quantile": "95% van toevalsgetallen ligt lager",
+}
+CHANCE |= {"motivation": "motivatie", "perception": "perceptie", "a": "A", "b": "B", "c": "C"}
 
 KINDS = {
     "bars": (figures.bars, shares([40, 20, 11, 0, 100]), names(5)),
@@ -83,6 +101,9 @@ KINDS = {
     "gaps_one": (figures.gaps, pairs([3.0], [3.0]), names(1, LONG), (LONG, LONG)),
     "missing": (figures.missing, REASONS, names(3) | WHY),
     "missing_no_reason": (figures.missing, shares([5, 0]), names(2)),
+    "scree": (figures.scree, eigenvalues("motivation", "perception"), CHANCE),
+    "scree_long": (figures.scree, eigenvalues("a", "b", "c"), dict.fromkeys(CHANCE, LONG)),
+    "scree_one": (figures.scree, eigenvalues("a").drop(columns=["series", "retained"]), CHANCE),
 }
 
 
@@ -293,6 +314,27 @@ def test_missing_adds_the_reasons_up():
     assert {"8,6%", "1,4%", "0,0%"} == {text.get_text() for text in figure.axes[0].texts}
 
 
+def test_scree_draws_both_lines_and_fills_what_is_retained():
+    frame = eigenvalues("motivation", "perception")
+    frame.loc[frame["series"] == "perception", "eigenvalue"] *= 0.5
+    figure = figures.scree(frame.sample(frac=1, random_state=1), CHANCE, "nl")
+    assert {axes.get_title(loc="left") for axes in figure.axes} == {"motivatie", "perceptie"}
+    for axes in figure.axes:
+        name = {"motivatie": "motivation", "perceptie": "perception"}[axes.get_title(loc="left")]
+        part = frame[frame["series"] == name]
+        found, chance, kept = axes.lines
+        assert found.get_xdata().tolist() == chance.get_xdata().tolist() == list(range(1, 13))
+        assert found.get_ydata().tolist() == part["eigenvalue"].tolist()
+        assert chance.get_ydata().tolist() == part["quantile"].tolist()
+        assert kept.get_ydata().tolist() == part["eigenvalue"].tolist()[:2]
+        assert kept.get_markerfacecolor() != found.get_markerfacecolor() == "white"
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert "n = 230. Gevuld: hoger dan toeval." in figure.texts[0].get_text()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(CHANCE.values())[:2]
+    with pytest.raises(ValueError, match="component twice"):
+        figures.scree(frame.assign(series="a"), CHANCE, "nl")
+
+
 def call(name, frame):
     function, _, *more = KINDS[name]
     return function(frame, *more, "nl")
@@ -301,7 +343,7 @@ def call(name, frame):
 @pytest.mark.parametrize(
     ("name", "column"),
     [("bars", "percent"), ("dots", "percent"), ("means", "mean"), ("stacked", "percent")]
-    + [("gaps", "mean_second"), ("missing", "percent")],
+    + [("gaps", "mean_second"), ("missing", "percent"), ("scree", "quantile")],
 )
 def test_frames_that_cannot_be_drawn_are_refused(name, column):
     frame = KINDS[name][1].reset_index(drop=True)

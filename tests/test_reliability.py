@@ -1,4 +1,4 @@
-"""Reliability: against R's psych (reference/reliability.R), properties, refusals."""
+"""Reliability: against R (reference/reliability.R, measurement_scales.R), properties, refusals."""
 
 from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
@@ -91,7 +91,128 @@ def test_dimensions_equal_r(bfi):
     assert table.query("exceeds_own")[["item", "scale"]].to_numpy().tolist() == [["N5", "worried"]]
 
 
+@pytest.fixture(scope="module")
+def factor_sets(bfi):
+    """What omega is compared on: with five answers, with thirty rows, with an improper solution."""
+    hs = pd.read_csv(REFERENCE / "sem_hs.csv")
+    x = [f"x{i}" for i in range(1, 10)]
+    return {
+        "agreeable": bfi[["A2", "A3", "A4", "A5"]],
+        "neuroticism": bfi[[f"N{i}" for i in range(1, 6)]],
+        "attitude": read("attitude"),
+        "visual": hs[x[:3]],
+        "textual": hs[x[3:6]],
+        "all": hs[x],
+        "heywood": hs.loc[hs["school"] == "Pasteur", ["x4", "x5", "x7", "x8"]],
+    }
+
+
+@pytest.mark.filterwarnings("ignore:Heywood case")
+def test_omega_equals_lavaan_and_semtools(factor_sets):
+    reference = pd.read_csv(
+        REFERENCE / "measurement_omega.csv", keep_default_na=False, na_values=""
+    )
+    assert reference["set"].tolist() == list(factor_sets)
+    for name, row in reference.set_index("set").iterrows():
+        omega = r.omega_total(factor_sets[name])
+        assert (omega.n_items, omega.n_used) == (row["n_items"], row["n_used"])
+        # the bounded search of lavaan ends less near to the solution
+        same = {"abs": 2e-6 if name == "heywood" else 1e-8, "nan_ok": True}
+        for column in ("omega_implied", "ci_low", "ci_high", "omega_observed"):
+            assert getattr(omega, column) == pytest.approx(row[column], **same), (name, column)
+        narrow = r.omega_total(factor_sets[name], confidence=0.9)
+        assert narrow.ci_low == pytest.approx(row["ci_low_90"], **same)
+        assert narrow.ci_high == pytest.approx(row["ci_high_90"], **same)
+        assert omega.heywood == (() if pd.isna(row["heywood"]) else (row["heywood"],))
+
+
+def test_ordinal_alpha_equals_lavaan(factor_sets):
+    reference = pd.read_csv(REFERENCE / "measurement_ordinal_alpha.csv")
+    for name, alpha in reference.set_index("set")["ordinal_alpha"].items():
+        assert r.ordinal_alpha(factor_sets[name]) == pytest.approx(alpha, abs=1e-7)
+
+
+def test_scale_reliability_is_what_the_single_functions_give(bfi):
+    scales = {"agreeable": ["A2", "A3", "A4"], "worried": ["N1", "N2", "N3"], "low": ["N4", "N5"]}
+    data = bfi.assign(sum_n=bfi["N1"] + 2 * bfi["N2"])
+    scales |= {"sums": ["sum_n", "N3", "N4"]}
+    table = r.scale_reliability(data, scales).set_index("scale")
+    assert list(table.index) == list(scales)
+    for name, items in scales.items():
+        alpha, row = r.cronbach_alpha(data[items]), table.loc[name]
+        for column in ("n_items", "n_used", "n_dropped", "n_empty", "alpha", "ci_low", "ci_high"):
+            assert row[column] == getattr(alpha, column)
+        if len(items) > 2:
+            omega = r.omega_total(data[items])
+            found = row[["omega_implied", "omega_ci_low", "omega_ci_high", "omega_observed"]]
+            expected = [omega.omega_implied, omega.ci_low, omega.ci_high, omega.omega_observed]
+            assert found.tolist() == expected
+        if name != "sums":
+            assert row["ordinal_alpha"] == r.ordinal_alpha(data[items])
+    assert table.loc["low", "omega_implied":"omega_observed"].isna().all()  # two items
+    assert np.isnan(table.at["sums", "ordinal_alpha"])  # eleven values and more
+    assert (table["heywood"] == "").all()
+    plain = r.scale_reliability(data, scales, ordinal=False).set_index("scale")
+    assert plain["ordinal_alpha"].isna().all()
+    pd.testing.assert_frame_equal(
+        plain.drop(columns="ordinal_alpha"), table.drop(columns="ordinal_alpha")
+    )
+
+
 # --- properties ----------------------------------------------------------------------------------
+
+
+def test_omega_is_alpha_when_loadings_are_equal_and_above_it_when_not():
+    """Expected covariances, planted as they are: the first has alpha = omega = .8."""
+    rng = np.random.default_rng(12)
+    for loadings, equal in (([1, 1, 1, 1], True), ([0.3, 0.6, 1.2, 2], False)):
+        matrix = np.outer(loadings, loadings) + np.eye(4)
+        raw = rng.normal(size=(500, 4))
+        white = (raw - raw.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(raw.T))).T
+        items = pd.DataFrame(white @ np.linalg.cholesky(matrix).T, columns=list("abcd"))
+        alpha, omega = r.cronbach_alpha(items).alpha, r.omega_total(items)
+        total = sum(loadings) ** 2
+        assert omega.omega_implied == pytest.approx(total / (total + 4), abs=1e-8)
+        assert omega.omega_observed == pytest.approx(omega.omega_implied, abs=1e-8)
+        assert (alpha == pytest.approx(0.8, abs=1e-8)) == equal
+        assert equal or alpha < omega.omega_implied - 0.05
+
+
+def test_the_interval_of_omega_covers_as_often_as_it_says():
+    rng = np.random.default_rng(8)
+    loadings = np.array([0.6, 0.6, 0.7, 0.7])
+    omega = loadings.sum() ** 2 / (loadings.sum() ** 2 + (1 - loadings**2).sum())
+    found = []
+    for _ in range(200):
+        noise = rng.normal(size=(100, 4)) * np.sqrt(1 - loadings**2)
+        items = pd.DataFrame(rng.normal(size=(100, 1)) * loadings + noise, columns=list("abcd"))
+        result = r.omega_total(items, confidence=0.9)
+        found.append((result.ci_low < omega < result.ci_high, result.omega_implied))
+    hits, estimates = np.mean(found, axis=0)
+    assert 0.836 < hits < 0.964  # three standard errors around .90
+    assert estimates == pytest.approx(omega, abs=0.01)
+
+
+def test_omega_knows_the_units_and_counts_rows(items):
+    holes = items.copy()
+    holes.iloc[:3] = np.nan
+    holes.iloc[3:8, 0] = np.nan
+    omega = r.omega_total(holes)
+    assert (omega.n_used, omega.n_dropped, omega.n_empty) == (52, 5, 3)
+    assert omega.omega_implied == r.omega_total(items.iloc[8:]).omega_implied
+    scaled = r.omega_total(items * 7 + 1)
+    assert scaled.omega_implied == pytest.approx(r.omega_total(items).omega_implied)
+    one = r.omega_total(items * [10, 1, 1, 1]).omega_implied
+    assert abs(one - r.omega_total(items).omega_implied) > 0.05
+
+
+def test_ordinal_alpha_exceeds_alpha_of_coarse_answers_and_needs_no_units():
+    rng = np.random.default_rng(2)
+    smooth = rng.normal(size=(400, 1)) + rng.normal(size=(400, 4))
+    answers = pd.DataFrame(np.digitize(smooth, [-1.5, 1.5]), columns=list("abcd"))
+    ordinal = r.ordinal_alpha(answers)
+    assert ordinal == pytest.approx(0.8, abs=0.04) and ordinal > r.cronbach_alpha(answers).alpha
+    assert r.ordinal_alpha(answers**2 * 3 - 1) == pytest.approx(ordinal)
 
 
 def test_alpha_of_identical_items_is_one(items):
@@ -217,6 +338,47 @@ def test_rows_of_any_index_and_the_callers_frame_stay_as_they_were(bfi):
 def test_items_that_have_no_alpha_are_named(items, call, break_it, reason):
     with pytest.raises(ValueError, match=reason):
         call(break_it(items))
+
+
+@pytest.mark.parametrize("call", [r.omega_total, r.ordinal_alpha])
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [
+        (lambda x: x[["a"]], "at least 2 items; given: a"),
+        (lambda x: x.assign(b=3.0), "'b' has no variance: all 60"),
+        (lambda x: x.assign(b="yes"), "'b' is not numeric"),
+        (lambda x: x.head(3), "3 respondents answered every one"),
+    ],
+)
+def test_items_without_omega_are_named(items, call, break_it, reason):
+    with pytest.raises(ValueError, match=reason):
+        call(break_it(items.round()))
+
+
+def test_more_that_has_no_omega_or_ordinal_alpha(items):
+    with pytest.raises(ValueError, match="of a, b: one factor needs at least 3 items"):
+        r.omega_total(items[["a", "b"]])
+    with pytest.raises(ValueError, match="4 items allow at most 1 factor"):
+        r.omega_total(items, n_factors=2)
+    with pytest.raises(ValueError, match="a, b determine one another"):
+        r.omega_total(items.assign(b=items["a"]))
+    with pytest.raises(ValueError, match="'a' has 60 different values, more than 10"):
+        r.ordinal_alpha(items)
+    with pytest.raises(ValueError, match="'s' needs a list of at least 2"):
+        r.scale_reliability(items, {"s": ["a"]})
+
+
+def test_warnings_of_omega_name_the_item(items, factor_sets):
+    with pytest.warns(UserWarning, match="'b' correlates negatively.*not reversed") as caught:
+        r.omega_total(items.assign(b=-items["b"]))
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="uniqueness of 'x4' is at its lower bound") as caught:
+        r.omega_total(factor_sets["heywood"])
+    assert len(caught) == 1
+    data, scales = factor_sets["heywood"], {"s": ["x4", "x5", "x7", "x8"]}
+    with pytest.warns(UserWarning, match="uniqueness of 'x4' is at its lower bound"):
+        table = r.scale_reliability(data, scales, ordinal=False)
+    assert table["heywood"].tolist() == ["x4"] and table["omega_ci_low"].isna().all()
 
 
 @pytest.mark.filterwarnings("ignore:Item '.' correlates negatively")

@@ -111,7 +111,9 @@ def refused(model, data, message, **options):
 
 def test_options(model, data):
     refused(model, data, "estimator='GLS' does not exist; there is: ML, MLR", estimator="GLS")
-    refused(model, data, "missing='pairwise' does not exist; there is: listwise", missing="pairwise")
+    refused(
+        model, data, "missing='pairwise' does not exist; there is: listwise", missing="pairwise"
+    )
     refused(TEXT, data, "takes a model from read_model")
 
 
@@ -130,7 +132,7 @@ def test_what_is_no_number(model, data):
 
 def test_samples_without_a_covariance_matrix(model, data):
     refused(model, data.assign(x4=3.0), "Constant in the 301 rows used: x4")
-    refused(model, data.assign(x4=np.nan), "None of the 301 rows is complete")
+    refused(model, data.assign(x4=np.nan), "No value at all: x4. Leave it out of the model")
     refused(model, data.head(0), "None of the 0 rows")
     refused(model, data.head(7), "7 complete rows for 7 observed variables")
     refused(
@@ -141,13 +143,13 @@ def test_samples_without_a_covariance_matrix(model, data):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("f =~ x1 + x2", r"df = -1.*f=~x2"),
+        ("f =~ x1 + x2", r"df = -1.*f =~ x2"),
         ("x1 ~~ 1*x1", "no free parameter"),
         (
             "f =~ x1 + x2 + x3\ng =~ x4 + x5\nf ~~ 0*g",
-            "not identified: g=~x5, x4~~x4, x5~~x5, g~~g",
+            "not identified: g =~ x5, x4 ~~ x4, x5 ~~ x5, g ~~ g",
         ),
-        ("f =~ NA*x1 + x2 + x3 + x4", "not identified: f=~x1"),
+        ("f =~ NA*x1 + x2 + x3 + x4", "not identified: f =~ x1"),
         ("visual =~ x1 + x2 + x3\nx4 ~ visual\nx4 ~~ x5\nx5 ~ visual + x4", "not identified: .*x4"),
     ],
 )

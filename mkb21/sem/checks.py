@@ -1,4 +1,4 @@
-"""What is refused before a fit, and what is reported after it."""
+"""Which rows of the data are used, and what is refused before a fit."""
 
 import difflib
 from dataclasses import dataclass
@@ -6,12 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-IDENTIFICATION_SEED = 20121001
-RANK_TOLERANCE = 1e-9  # of singular values, relative to the largest, columns scaled to length 1
 COLLINEAR = 1e-10  # smallest eigenvalue of the correlation matrix
-CASES_PER_PARAMETER = 5  # Bentler & Chou (1987)
-DROPPED_SHARE = 0.05
-VARIANCE_RATIO = 1000  # lavaan's limit too
+INVOLVED = 1e-4  # weight of a variable in a linear dependence
+SMALLEST, LARGEST = 1e-6, 1e9  # largest minus smallest value of a variable
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +50,12 @@ def select_rows(model, data, options):
         kept = frame[list(model.covariates)].notna().all(axis=1)
         kept &= True if model.covariates else frame[others].notna().any(axis=1)
         reason = "a covariate missing" if model.covariates else "no value at all"
-    labels, groups = group_labels(data, options["group"])
+    labels, groups = group_labels(model, data, options["group"])
     if options["group"] is not None:
         reason += f", or {options['group']!r} missing"
-    used = (kept.to_numpy()) & (labels != None)  # noqa: E711 - elementwise
+    used = (kept.to_numpy()) & (labels != None)
+    for label in groups:
+        _check_left(frame[labels == label], used[labels == label], options["missing"], label)
     rows = frame[used].copy()
     if options["group"] is not None:
         rows[options["group"]] = labels[used]
@@ -65,13 +64,32 @@ def select_rows(model, data, options):
     return Selected(frames, groups, sizes, rows, len(data), data.index[~used], reason)
 
 
-def group_labels(data, group):
+def _check_left(frame, used, missing, label):
+    """Refuse a group in which every row is dropped; the message names what is missing most."""
+    if used.any():
+        return
+    _check_values(frame, _here(label))
+    share = frame.isna().mean().sort_values(ascending=False, kind="stable").head(3)
+    worst = ", ".join(f"{name} ({part:.0%})" for name, part in share.items() if part > 0)
+    remedy = "" if missing == "fiml" else ", or use missing='fiml'"
+    raise ValueError(
+        f"None of the {len(frame)} rows{_here(label)} is complete on the {frame.shape[1]} variables "
+        f"of the model. Leave out what is missing most{': ' if worst else ''}{worst}{remedy}."
+    )
+
+
+def _here(label):
+    return f" in group {label}" if label else ""
+
+
+def group_labels(model, data, group):
     """Return the group label of each row (None where missing), and the labels in order.
 
     Raises
     ------
     ValueError
-        No such column, it is there twice, or it has fewer than 2 values.
+        No such column, it is there twice, it has fewer than 2 values or values of several types, or
+        it is a variable of the model.
     """
     if group is None:
         return np.full(len(data), "", dtype=object), ("",)
@@ -82,15 +100,28 @@ def group_labels(data, group):
             f"Grouping variable {group!r}{hint} must be one column of the data; "
             f"there are {list(data.columns).count(group)}."
         )
-    column = data[group]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        order = [value for value in column.cat.categories if (column == value).any()]
-    else:
-        order = sorted(column.dropna().unique())
+    if group in (*model.observed, *model.latents):
+        raise ValueError(
+            f"Grouping variable {group!r} is also in the model, and does not vary within a group: "
+            "leave it out of one of the two."
+        )
+    order = _values_in_order(data[group], group)
     if len(order) < 2:
         raise ValueError(f"Grouping variable {group!r} has {len(order)} value(s); give at least 2.")
     names = {value: _label(value) for value in order}
-    return np.array([names.get(value) for value in column], dtype=object), tuple(names.values())
+    labels = np.array([names.get(value) for value in data[group]], dtype=object)
+    return labels, tuple(names.values())
+
+
+def _values_in_order(column, group):
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return [value for value in column.cat.categories if (column == value).any()]
+    try:
+        return sorted(column.dropna().unique())
+    except TypeError:
+        raise ValueError(
+            f"Grouping variable {group!r} holds both numbers and text: make it one of the two."
+        ) from None
 
 
 def _label(value):
@@ -138,17 +169,26 @@ def _check_present(model, columns):
 
 def _numeric(column):
     """Return a column as float64 values, NaN where missing."""
+    name = column.name
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
         raise ValueError(
-            f"Column {column.name!r} is not numeric (dtype {column.dtype}): recode it to numbers."
+            f"Column {name!r} is not numeric {_example(column)}: recode it to numbers."
         )
     values = column.to_numpy(dtype=float, na_value=np.nan)
     if np.isinf(values).any():
         raise ValueError(
-            f"Column {column.name!r} holds infinite values in "
+            f"Column {name!r} holds infinite values in "
             f"{np.isinf(values).sum()} row(s): correct them or make them missing."
         )
     return values
+
+
+def _example(column):
+    """Return the type of a column, and the first value that is no number if it holds text."""
+    texts = [value for value in column.dropna() if isinstance(value, str)]
+    odd = [text for text in texts if pd.isna(pd.to_numeric(text, errors="coerce"))]
+    example = f", such as {(odd or texts)[0]!r}" if texts else ""
+    return f"(dtype {column.dtype}{example})"
 
 
 def check_sample(kept, n_rows, label=""):
@@ -166,21 +206,17 @@ def check_sample(kept, n_rows, label=""):
     Raises
     ------
     ValueError
-        No row is left, a variable is constant, there are not more rows than variables, two
-        variables are never observed together, or variables depend on each other linearly (the
-        message names them).
+        A variable is constant or has no value, its unit is impossibly large or small, there are not
+        more rows than variables, two variables are never observed together, or variables depend on
+        each other linearly (the message names them).
     """
     n, p = kept.shape
-    here = f" in group {label}" if label else ""
-    if n == 0:
-        raise ValueError(
-            f"None of the {n_rows} rows{here} is complete on the {p} variables of the "
-            "model: leave out those that are missing most often."
-        )
+    here = _here(label)
     _check_spread(kept, here)
     if n <= p:
+        lost = f" of {n_rows}" if n_rows > n else ""
         raise ValueError(
-            f"{n} complete rows for {p} observed variables{here}: more rows than variables "
+            f"{n}{lost} complete rows for {p} observed variables{here}: more rows than variables "
             "are needed. Use fewer variables, or data with fewer missing values."
         )
     seen = kept.notna().to_numpy(dtype=float)
@@ -196,7 +232,18 @@ def check_sample(kept, n_rows, label=""):
         )
 
 
+def _check_values(kept, here):
+    if not len(kept):
+        raise ValueError(
+            f"None of the 0 rows{here} has values: check the file, or the query that chose the rows."
+        )
+    empty = kept.columns[kept.isna().all()].tolist()
+    if empty:
+        raise ValueError(f"No value at all{here}: {', '.join(empty)}. Leave it out of the model.")
+
+
 def _check_spread(kept, here):
+    _check_values(kept, here)
     spread = kept.max() - kept.min()
     constant = spread.index[~(spread > 0)].tolist()
     if constant:
@@ -204,204 +251,42 @@ def _check_spread(kept, here):
             f"Constant in the {len(kept)} rows used{here}: {', '.join(constant)}. "
             "Leave it out of the model."
         )
+    # from the spread, which does not overflow where a variance does
+    extreme = spread.index[
+        (spread > LARGEST) | (spread < SMALLEST) | (kept.abs().max() > 1e6 * spread)
+    ]
+    if len(extreme):
+        name = extreme[0]
+        raise ValueError(
+            f"{name!r} varies by {spread[name]:.3g} around {kept[name].median():.3g}{here}: subtract "
+            "or divide by a constant, so that its values are of ordinary size."
+        )
 
 
-def check_collinear(correlations, names, here=""):
+def check_moments(sample, names, label=""):
+    """Refuse rows with missing values whose covariance matrix (of EM) is singular.
+
+    Parameters
+    ----------
+    sample : sample.Sample
+    names : sequence of str
+        Variables, in the order of the sample.
+    label : str
+        Of the group.
+    """
+    scale = np.sqrt(np.diag(sample.cov))
+    if not sample.complete:
+        check_collinear(sample.cov / np.outer(scale, scale), names, _here(label), missing=True)
+
+
+def check_collinear(correlations, names, here="", missing=False):
     """Refuse a singular correlation matrix; the message names the variables involved."""
     values, vectors = np.linalg.eigh(correlations)
-    if values[0] < COLLINEAR:
-        involved = [
-            name for name, weight in zip(names, vectors[:, 0], strict=True) if abs(weight) > 1e-4
-        ]
-        raise ValueError(
-            f"The covariance matrix{here} is not positive definite: these variables depend "
-            f"on each other linearly: {', '.join(involved)}. Leave one out."
-        )
-
-
-def check_identified(layout, jacobian):
-    """Refuse a model whose parameters the moments cannot tell apart.
-
-    Rank of the derivatives of the implied moments at a seeded random point, covariates correlated
-    .3: a generic (local) identification check of the model, whatever the data. semopy fits a model
-    that is not identified without a word.
-
-    Parameters
-    ----------
-    layout : layout.Layout
-    jacobian : function
-        Of a parameter vector: the derivatives of the moments of all groups, (q, k).
-
-    Raises
-    ------
-    ValueError
-        No free parameter, negative degrees of freedom, or a rank below the number of parameters;
-        the message names the parameters involved.
-    """
-    names = layout.parameters
-    if not names:
-        raise ValueError("The model has no free parameter: every one is fixed. Free at least one.")
-    matrix = jacobian(_random_point(layout))
-    involved, df = _not_identified(matrix, names), len(matrix) - len(names)
-    if df < 0:
-        raise ValueError(
-            f"The model has {-df} parameter(s) more than moments (df = {df}): free "
-            f"fewer. Not identified: {', '.join(involved)}."
-        )
-    if involved:
-        raise ValueError(
-            f"The model is not identified: {', '.join(involved)} cannot be told "
-            "apart. Fix one of them to a value, give two of them one label, "
-            "or add indicators."
-        )
-
-
-def _random_point(layout):
-    """Return random parameter values, variances between 1 and 2, others between .3 and .9."""
-    table = layout.table
-    variance = (table["op"] == "~~") & (table["lhs"] == table["rhs"]) | (table["op"] == "~*~")
-    variances = set(table["parameter"][variance])
-    draws = np.random.default_rng(IDENTIFICATION_SEED).uniform(0, 1, len(layout.parameters))
-    return np.array(
-        [
-            1 + u if name in variances else 0.3 + 0.6 * u
-            for name, u in zip(layout.parameters, draws, strict=True)
-        ]
+    if values[0] >= COLLINEAR:
+        return
+    involved = [name for name, w in zip(names, vectors[:, 0], strict=True) if abs(w) > INVOLVED]
+    reason = ", or hardly any row has several of them" if missing else ""
+    raise ValueError(
+        f"The covariance matrix{here} is not positive definite: these variables depend "
+        f"on each other linearly{reason}: {', '.join(involved)}. Leave one out."
     )
-
-
-def _not_identified(matrix, names):
-    """Return the names of the columns that take part in a linear dependence."""
-    lengths = np.linalg.norm(matrix, axis=0)
-    scaled = matrix / np.where(lengths > 0, lengths, 1)
-    _, singular, right = np.linalg.svd(np.linalg.qr(scaled, mode="r"))
-    rank = int((singular > RANK_TOLERANCE * singular.max(initial=0.0)).sum())
-    weights = np.linalg.norm(right[rank:], axis=0)
-    return [name for name, weight in zip(names, weights, strict=True) if weight > 1e-6]
-
-
-def problem_table(model, outcome, estimates):
-    """Return what a reader must know before trusting the estimates.
-
-    Parameters
-    ----------
-    model : spec.Model
-    outcome : dict
-        converged, identified (bool), gradient, em_failed (bool), n, n_rows, npar, groups (list of
-        measures.GroupFit), latent_covs (list of ndarray), labels (of the groups).
-    estimates : DataFrame
-
-    Returns
-    -------
-    DataFrame
-        severity ("error": do not use; "warning": improper or doubtful; "note"), what, where,
-        next_step; empty when there is nothing to report.
-    """
-    rows = [*_search_problems(outcome), *_improper(estimates)]
-    for latent, label in zip(outcome["latent_covs"], outcome["labels"], strict=True):
-        chosen = estimates[estimates["group"] == label]
-        rows += _not_positive_definite(model, latent, chosen, label)
-    rows += _few_cases(outcome)
-    for group, label in zip(outcome["groups"], outcome["labels"], strict=True):
-        rows += _scales(group, label)
-    return pd.DataFrame(rows, columns=["severity", "what", "where", "next_step"])
-
-
-def _search_problems(outcome):
-    if outcome["em_failed"]:
-        yield (
-            "error",
-            "EM not converged",
-            "moments of the saturated model",
-            "two variables may hardly ever be observed together: leave out the one missing most",
-        )
-    if not outcome["converged"]:
-        yield (
-            "error",
-            "not converged",
-            f"largest gradient {outcome['gradient']:.2g}",
-            "simplify the model, or check indicators with weak or opposite loadings",
-        )
-    elif not outcome["identified"]:
-        yield (
-            "error",
-            "information matrix singular",
-            "at the solution",
-            "look for loadings or covariances near zero, as in factors with two indicators",
-        )
-
-
-def _in_group(text, label):
-    return f"{text} (group {label})" if label else text
-
-
-def _improper(estimates):
-    """Yield negative variances (Heywood cases) and correlations beyond 1."""
-    for row in estimates[estimates["op"] == "~~"].itertuples():
-        where = _in_group(f"{row.lhs} ~~ {row.rhs}", row.group)
-        if row.lhs == row.rhs and row.estimate < 0:
-            yield (
-                "warning",
-                f"negative variance ({row.estimate:.3f}, Heywood case)",
-                where,
-                "see whether its interval includes 0; use fewer factors or leave it out",
-            )
-        elif row.lhs != row.rhs and abs(row.std_all) > 1:
-            yield (
-                "warning",
-                f"correlation beyond 1 ({row.std_all:.3f})",
-                where,
-                "the two may be one variable: join them, or free less",
-            )
-
-
-def _not_positive_definite(model, latent_cov, estimates, label):
-    """Yield improper matrices; one with a negative diagonal is a Heywood case, reported as that."""
-    residual = pd.DataFrame(0.0, index=list(model.observed), columns=list(model.observed))
-    for row in estimates[estimates["op"] == "~~"].itertuples():
-        if {row.lhs, row.rhs} <= set(model.observed):
-            residual.loc[row.lhs, row.rhs] = residual.loc[row.rhs, row.lhs] = row.estimate
-    latent = pd.DataFrame(latent_cov, index=list(model.latents))
-    for what, matrix in (("latent variables", latent), ("residuals", residual)):
-        if len(matrix) < 2 or np.diag(matrix).min() < 0:
-            continue
-        values, vectors = np.linalg.eigh(matrix)
-        if values[0] < -1e-8 * values[-1]:
-            involved = matrix.index[np.abs(vectors[:, 0]) > 0.1]
-            yield (
-                "warning",
-                f"covariance matrix of the {what} not positive definite",
-                _in_group(", ".join(involved), label),
-                "look at these variables' variances and correlations",
-            )
-
-
-def _few_cases(outcome):
-    n, npar, n_rows = outcome["n"], outcome["npar"], outcome["n_rows"]
-    if n < CASES_PER_PARAMETER * npar:
-        yield (
-            "note",
-            f"{n / npar:.1f} cases per parameter",
-            f"{n} rows, {npar} parameters",
-            f"below {CASES_PER_PARAMETER}, results are unsteady: compare a smaller model",
-        )
-    dropped = n_rows - n
-    if dropped > DROPPED_SHARE * n_rows:
-        yield (
-            "note",
-            f"{dropped / n_rows:.0%} of the rows dropped",
-            f"{dropped} of {n_rows} rows",
-            "listwise deletion is unbiased only if values are missing completely at random",
-        )
-
-
-def _scales(group, label):
-    variances = np.diag(group.sample_cov)
-    if variances.max() > VARIANCE_RATIO * variances.min():
-        large, small = (group.names[i] for i in (variances.argmax(), variances.argmin()))
-        yield (
-            "note",
-            f"variances differ by a factor {variances.max() / variances.min():.0f}",
-            _in_group(f"{large}, {small}", label),
-            "divide the large one by a constant: the search is then safer",
-        )

@@ -14,6 +14,7 @@ import numpy as np
 
 from mkb21.sem import checks
 from mkb21.sem.fitting import assemble
+from mkb21.sem.identification import check_identified
 from mkb21.sem.inference import Test, invert
 from mkb21.sem.layout import lay_out
 from mkb21.sem.measures import GroupFit
@@ -56,7 +57,7 @@ class Statistics:
 
 def fit_ordered(model, selected, options):
     """Fit by WLSMV; the part of `fitting.fit` that is for ordered variables."""
-    from mkb21.sem.search import scoring, semopy_search, start_vector
+    from mkb21.sem.search import find
 
     ordered = _ordered(model, options["ordered"])
     levels = {name: np.unique(selected.rows[name]) for name in ordered}
@@ -75,10 +76,10 @@ def fit_ordered(model, selected, options):
     )
     statistics = [_statistics(model, ordered, levels, f) for f in selected.frames]
     objective = DwlsObjective(layout, statistics)
-    checks.check_identified(layout, objective.jacobian)
-    values, iterations = semopy_search(model, _starting_cov(model, statistics))
+    check_identified(layout, objective.jacobian)
     means, thresholds = zip(*[_starting_means(model, s) for s in statistics], strict=True)
-    found = scoring(objective, start_vector(layout, values, means, thresholds))
+    cov = _starting_cov(model, statistics)
+    found, iterations = find(objective, layout, cov, means, thresholds=thresholds)
     tested = _tests(objective, found)
     return assemble(model, selected, options, layout, objective, found, tested, iterations)
 
@@ -290,15 +291,30 @@ def implied_statistics(structure, statistics, implied):
 
 def statistic_derivatives(structure, statistics, implied):
     """Return the derivatives of the statistics to each free row of the table: (q, rows)."""
-    d, scale = structure.derivatives(implied), structure.scales(implied.values)
+    d = structure.derivatives(implied)
     kind, row, column = (
         part[structure.free] for part in (structure.kind, structure.row, structure.column)
     )
     reach = np.where(d.reach, implied.inverse[np.where(d.reach, column, 0)].T, 0.0)
-    result = np.zeros((len(statistics.values), len(kind)))
+    result = moment_derivatives(structure, statistics, implied, d, reach)
     which, i, k = statistics.pick("threshold")
     own = (kind == THRESHOLD) & (row == i[:, None]) & (column == k[:, None])
-    result[which] = scale[i, None] * (own - d.s * d.u[i])
+    result[which] += structure.scales(implied.values)[i, None] * own
+    return result + _scale_derivatives(statistics, kind, row, structure, implied)
+
+
+def moment_derivatives(structure, statistics, implied, d, reach):
+    """Return what changes of mean, covariance and total effects do to the statistics: (q, rows).
+
+    Parameters
+    ----------
+    d : structure.Derivatives
+    reach : ndarray (m, rows)
+        dT = u reach', 0 where the total effects do not change.
+    """
+    scale, result = structure.scales(implied.values), np.zeros((len(statistics.values), len(d.s)))
+    which, i, _ = statistics.pick("threshold")
+    result[which] = scale[i, None] * -d.s * d.u[i]
     which, i, _ = statistics.pick("intercept")
     result[which] = -d.s * d.u[i]
     which, i, j = statistics.pick("slope")
@@ -307,11 +323,12 @@ def statistic_derivatives(structure, statistics, implied):
         which, i, j = statistics.pick(name)
         change = d.u[i] * d.v[j] + d.u[j] * d.v[i]
         result[which] = (scale[i] * scale[j])[:, None] * change
-    return result + _scale_derivatives(statistics, kind, row, scale, structure, implied)
+    return result
 
 
-def _scale_derivatives(statistics, kind, row, scale, structure, implied):
+def _scale_derivatives(statistics, kind, row, structure, implied):
     """Derivatives to the scales: each statistic is proportional to those of its variables."""
+    scale = structure.scales(implied.values)
     scales = np.flatnonzero(kind == SCALE)
     result = np.zeros((len(statistics.values), len(kind)))
     if not len(scales):
@@ -345,7 +362,9 @@ def _tests(objective, found):
     meat = sum(d.T @ gamma @ d for d, gamma in zip(weighted, gammas, strict=True))
     vcov = bread @ meat @ bread / (objective.n - len(share))
     traces = _traces(weights, weighted, gammas, bread)
-    test = Test(chisq, df, *mean_and_variance(df, *traces), *_categorical_ml(objective, found, bread))
+    test = Test(
+        chisq, df, *mean_and_variance(df, *traces), *_categorical_ml(objective, found, bread)
+    )
     return {
         "df": df,
         "vcov": vcov,

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mkb21.sem import checks, inference, measures, saturated, solution
+from mkb21.sem import checks, inference, measures, problems, saturated, solution
+from mkb21.sem.identification import check_identified
 from mkb21.sem.layout import Layout, lay_out
 from mkb21.sem.normal import NormalObjective
 from mkb21.sem.sample import sample_of
@@ -158,8 +159,9 @@ def fit(
         "mean_structure": mean_structure,
     }
     _check_options(model, data, options)
-    # matrices of this size are ten times slower with several BLAS threads
-    with threadpool_limits(limits=1, user_api="blas"):
+    # matrices of this size are ten times slower with several BLAS threads; numbers that overflow are
+    # those of a search that went astray, which turns back from them or ends as not converged
+    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         table = checks.select_rows(model, data, options)
         if estimator == "WLSMV":
             from mkb21.sem.dwls import fit_ordered
@@ -188,7 +190,7 @@ def _check_options(model, data, options):
 
 def _fit_normal(model, selected, options):
     """Fit by maximum likelihood."""
-    from mkb21.sem.search import scoring, semopy_search, start_vector
+    from mkb21.sem.search import find
 
     frames, groups = selected.frames, selected.groups
     for frame, label, n_rows in zip(frames, groups, selected.group_rows, strict=True):
@@ -201,13 +203,14 @@ def _fit_normal(model, selected, options):
         free=options["free"],
         labels=options["labels"],
     )
-    checks.check_identified(layout, _moment_jacobian(layout))
+    check_identified(layout, _moment_jacobian(layout))
     samples = [sample_of(frame.to_numpy()) for frame in frames]
+    for sample, label in zip(samples, groups, strict=True):
+        checks.check_moments(sample, model.observed, label)
     structures = [Structure(layout, g, s.cov, s.mean) for g, s in enumerate(samples)]
     objective = NormalObjective(structures, samples, len(layout.parameters))
-    values, iterations = semopy_search(model, _pooled(samples), _data(frames))
-    start = start_vector(layout, values, [sample.mean for sample in samples])
-    found = scoring(objective, start)
+    means = [sample.mean for sample in samples]
+    found, iterations = find(objective, layout, _pooled(samples), means, _data(frames))
     tested = _tests(model, layout, objective, found, options["estimator"])
     return assemble(model, selected, options, layout, objective, found, tested, iterations)
 
@@ -284,18 +287,7 @@ def assemble(model, selected, options, layout, objective, found, tested, iterati
     proper = np.isfinite(objective.value(found.theta))
     slope = objective.score(found.theta)[0] if proper else np.array([np.nan])
     gradient = float(np.abs(slope).max() / objective.n)
-    outcome = {
-        "converged": found.converged,
-        "identified": identified,
-        "gradient": gradient,
-        "em_failed": any(getattr(s, "em_steps", 0) < 0 for s in objective.samples),
-        "n": objective.n,
-        "n_rows": selected.n_rows,
-        "npar": k,
-        "groups": groups,
-        "latent_covs": objective.latent_covs(found.theta),
-        "labels": layout.groups,
-    }
+    ending = problems.Ending(layout, objective, found, tested, selected, options, estimates)
     return Fit(
         model=model,
         estimator=options["estimator"],
@@ -321,7 +313,7 @@ def assemble(model, selected, options, layout, objective, found, tested, iterati
         ),
         r_squared=solution.r_squared_table(model, estimates),
         residuals=solution.residual_table(groups, layout.groups),
-        problems=checks.problem_table(model, outcome, estimates),
+        problems=problems.problem_table(ending),
         vcov=solution.parameter_covariance(point),
         test=tested["test"],
         baseline=tested["baseline"],

@@ -202,7 +202,9 @@ def _free_latent_means(tables, model, equal):
     if not {"intercepts", "thresholds"} & set(equal) or "means" in equal:
         return
     written = _written(tables[0].query("parameter != '' or label != ''"), "~1")
-    measured = tables[0]["rhs"][tables[0]["op"] == "=~"]  # a mean of first and second order: not both
+    measured = tables[0]["rhs"][
+        tables[0]["op"] == "=~"
+    ]  # a mean of first and second order: not both
     for g, table in enumerate(tables[1:], start=2):
         rows = (table["op"] == "~1") & table["lhs"].isin(model.latents)
         rows &= ~table["lhs"].isin([*(lhs for lhs, _ in written), *measured])

@@ -95,7 +95,15 @@ class NormalObjective:
             fixed = np.isin(structure.observed, structure.covariates)
             means = (sample.mean, implied.mean) if structure.mean_structure else (None, None)
             result.append(
-                GroupFit(sample.n, structure.observed, sample.cov, implied.cov, *means, fixed, np.zeros_like(fixed))
+                GroupFit(
+                    sample.n,
+                    structure.observed,
+                    sample.cov,
+                    implied.cov,
+                    *means,
+                    fixed,
+                    np.zeros_like(fixed),
+                )
             )
         return result
 

@@ -10,6 +10,8 @@ import numpy as np
 
 EM_STEPS = 10_000
 EM_TOLERANCE = 1e-11  # largest change of a moment in a step, in standard deviations
+EM_CHECK = 50  # steps after which EM looks whether it is on its way to a singular matrix
+SINGULAR = 1e-10  # smallest eigenvalue of the correlation matrix
 LOG_2PI = np.log(2 * np.pi)
 
 
@@ -128,18 +130,18 @@ def second_moments(mean, seen, means, covs):
     return d, covs + d[:, :, None] * d[:, None, :]
 
 
-def expectation_maximisation(seen, counts, means, covs):
+def expectation_maximisation(seen, counts, means, covs, most=EM_STEPS):
     """Return (mean, cov, steps) of the saturated normal model for rows with missing values.
 
     Each step completes the moments of a pattern by regression on what it has (Dempster, Laird &
-    Rubin 1977). R: ``lavInspect(fit, "sampstat")`` with ``missing = "fiml"``.
+    Rubin 1977); `steps` is -1 if `most` of them were not enough. R: ``lavInspect(fit, "sampstat")`` with ``missing = "fiml"``.
     """
     n = counts.sum()
     have = counts @ seen
     mean = counts @ (means * seen) / have
     d, second = second_moments(mean, seen, means, covs)
     cov = np.diag(np.einsum("k,kii->i", counts, second) / have)
-    for step in range(1, EM_STEPS + 1):
+    for step in range(1, most + 1):
         weight = embedded_inverse(cov, seen)
         d, second = second_moments(mean, seen, means, covs)
         complete = cov @ weight  # regression of every variable on those observed
@@ -153,7 +155,17 @@ def expectation_maximisation(seen, counts, means, covs):
         mean, cov = mean + shift, (new + new.T) / 2
         if change < EM_TOLERANCE:
             return mean, cov, step
+        if step % EM_CHECK == 0 and smallest_eigenvalue(cov) < SINGULAR:
+            break
     return mean, cov, -1
+
+
+def smallest_eigenvalue(cov):
+    """Return the smallest eigenvalue of the correlation matrix; 0 where a variance is not positive."""
+    scale = np.sqrt(np.maximum(np.diag(cov), 0))
+    if not (np.isfinite(cov).all() and scale.all()):
+        return 0.0
+    return np.linalg.eigvalsh(cov / np.outer(scale, scale))[0]
 
 
 def log_determinants(cov, seen):

@@ -9,7 +9,7 @@ polished until the gradient is zero.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from semopy.solver import Solver
 from mkb21.sem.structure import structural_observed
 
 STEPS = 500
+STALLED = 0.01, 50  # the search gives up when chi-square goes down less than this in so many steps
 # squared distances to the solution, in units of sqrt(2/N) standard errors:
 NEAR = 1e-2  # times 1/N: observed information takes over, at about .1 standard errors
 CONVERGED = 1e-10  # from here on F is flat to rounding: steps are no longer checked
@@ -34,6 +35,32 @@ class Found:
     theta: np.ndarray
     steps: int
     converged: bool
+
+
+def find(objective, layout, cov, means, data=None, thresholds=None):
+    """Return (Found, iterations of semopy): the estimates of a model.
+
+    Fisher scoring from the end of semopy's search and, where that went astray, from its start.
+
+    Parameters
+    ----------
+    objective : object
+        See `scoring`.
+    layout : layout.Layout
+    cov : ndarray (p, p)
+        Of all groups together, for semopy.
+    means, data, thresholds
+        See `start_vector` and `load`.
+    """
+    ends, iterations = semopy_search(layout.model, cov, data)
+    found = None
+    for values in ends:
+        again = scoring(objective, start_vector(layout, values, means, thresholds))
+        if found is None or again.converged:
+            found = again
+        if found.converged:
+            break
+    return found, iterations
 
 
 def scoring(objective, start):
@@ -54,8 +81,10 @@ def scoring(objective, start):
     Found
     """
     theta, value = start, objective.value(start) / objective.n
+    history, (least, back) = [], STALLED
     for step in range(STEPS):
-        if not np.isfinite(value):
+        history.append(value * objective.n)
+        if not np.isfinite(value) or (step > back and history[-back] - history[-1] < least):
             return Found(theta, step, False)
         move, distance = _move(objective, theta)
         if distance < CONVERGED:
@@ -216,17 +245,22 @@ def load(model, cov, data=None):
 
 
 def semopy_search(model, cov, data=None):
-    """Fit by semopy's own search, unbounded; fall back on its starting values when it goes astray.
+    """Fit by semopy's own search, unbounded.
 
     `semopy.Model.fit` does the same with variances bounded at zero, which hides Heywood cases.
 
     Returns
     -------
-    values : dict of str to float
-        Parameter to value.
+    ends : list of dict of str to float
+        Parameter to value: where the search ended, unless it went astray, and where it began.
     iterations : int
     """
-    engine = load(model, cov, data)
+    unit, factor = units(model, cov)
+    scaled = replace(model, parameters=model.parameters.assign(value=lambda t: t["value"] / factor))
+    observed = np.array([unit[name] for name in model.observed])
+    engine = load(
+        scaled, cov / np.outer(observed, observed), None if data is None else data / observed
+    )
     start, found, iterations = engine.param_vals.copy(), None, 0
     try:
         result = Solver(
@@ -236,7 +270,36 @@ def semopy_search(model, cov, data=None):
     except (LinAlgError, ValueError):
         pass
     better = found is not None and _discrepancy(engine, found) <= _discrepancy(engine, start)
-    return dict(zip(semopy_parameters(model), found if better else start, strict=True)), iterations
+    back = dict(zip(model.parameters["parameter"][::-1], factor[::-1], strict=True))
+    names = semopy_parameters(model)
+    return [
+        {name: value * back[name] for name, value in zip(names, end, strict=True)}
+        for end in ([found, start] if better else [start])
+    ], iterations
+
+
+def units(model, cov):
+    """Return the unit of each variable, and of each parameter, in which semopy searches.
+
+    Its starting values are for variables with a variance near 1. An observed variable is counted in
+    standard deviations, a latent one in those of its marker.
+    """
+    unit = dict(zip(model.observed, np.sqrt(np.diag(cov)), strict=True))
+    table = model.parameters
+    markers = table[(table["op"] == "=~") & (table["value"].fillna(0) != 0)]
+    first = dict(zip(markers["lhs"][::-1], markers["rhs"][::-1], strict=True))
+    for latent in model.latents:
+        name, seen = latent, set()
+        while name in first and name not in seen:
+            seen.add(name)
+            name = first[name]
+        unit[latent] = unit.get(name, 1.0)
+    lhs = table["lhs"].map(unit).to_numpy()
+    rhs = table["rhs"].map(unit).fillna(1.0).to_numpy()
+    factor = np.select(
+        [table["op"] == "=~", table["op"] == "~~"], [rhs / lhs, rhs * lhs], lhs / rhs
+    )
+    return unit, factor
 
 
 def _discrepancy(engine, theta):
@@ -254,7 +317,7 @@ def start_vector(layout, values, means, thresholds=None):
     ----------
     layout : layout.Layout
     values : dict
-        From `semopy_search`, under the parameter names of the first group.
+        One end of `semopy_search`, under the parameter names of the first group.
     means : list of ndarray (p,)
         Sample means of each group, for intercepts.
     thresholds : list of dict, optional

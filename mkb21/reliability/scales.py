@@ -1,15 +1,6 @@
-"""Reliability of scales: Cronbach's alpha, item statistics, scale scores, dimensions.
+"""Cronbach's alpha, item statistics, scale scores, dimensions.
 
-Every function takes a frame with one row per respondent and NaN for a missing answer. Two rules
-for missing data, named where they apply: statistics of the items of one scale use the respondents
-who answered all of them (complete rows); statistics of scores use everyone who has the score. Give
-the respondents who were asked: a row without any answer cannot be told from a refusal. No item is
-ever reversed here: recode it before.
-
-Scales are given as {name of the scale: its items}. All functions refuse, with a `ValueError` that
-names it: an unknown, doubled or non-numeric column, an item without variance, a scale of fewer than
-2 items, and fewer than 4 rows (the interval of a correlation needs them). Every number is compared
-with R's psych in the tests: tests/reference/reliability.R.
+Missing answers and refusals: see `mkb21.reliability`. Reference: tests/reference/reliability.R.
 """
 
 from __future__ import annotations
@@ -88,28 +79,24 @@ def cronbach_alpha(items, confidence=CONFIDENCE) -> CronbachAlpha:
     UserWarning
         For each item that correlates negatively with the sum of the others.
     """
-    complete = _complete(items)
-    _warn_reversed(complete)
+    complete = complete_rows(items)
+    warn_reversed(complete)
     n, k = complete.shape
-    alpha = _alpha(complete.cov())
+    alpha = alpha_of(complete.cov())
     correlations = complete.corr().to_numpy()
     tails = np.array([(1 + confidence) / 2, (1 - confidence) / 2])
     low, high = 1 - (1 - alpha) * stats.f.ppf(tails, n - 1, (n - 1) * (k - 1))
-    empty = int(items.isna().all(axis=1).sum())
     return CronbachAlpha(
-        n_items=k,
-        n_used=n,
-        n_dropped=len(items) - n - empty,
-        n_empty=empty,
+        **counts(items, complete),
         alpha=alpha,
-        alpha_standardized=_alpha(complete.corr()),
+        alpha_standardized=alpha_of(complete.corr()),
         ci_low=float(low),
         ci_high=float(high),
         mean_inter_item_r=float(correlations[np.triu_indices(k, 1)].mean()),
     )
 
 
-def _complete(items) -> pd.DataFrame:
+def complete_rows(items) -> pd.DataFrame:
     """Rows with every item; refuses what has no alpha."""
     if items.shape[1] < 2:
         raise ValueError(f"A scale needs at least 2 items; given: {', '.join(items) or 'none'}.")
@@ -128,7 +115,18 @@ def _complete(items) -> pd.DataFrame:
     return complete
 
 
-def _alpha(matrix) -> float:
+def counts(items, complete) -> dict[str, int]:
+    """How many items, and how many respondents answered all, some or none of them."""
+    empty = int(items.isna().all(axis=1).sum())
+    return {
+        "n_items": complete.shape[1],
+        "n_used": len(complete),
+        "n_dropped": len(items) - len(complete) - empty,
+        "n_empty": empty,
+    }
+
+
+def alpha_of(matrix) -> float:
     """k / (k - 1) (1 - trace / sum) of a covariance or correlation matrix."""
     values = matrix.to_numpy()
     if np.isclose(values.sum(), 0, atol=1e-12 * np.trace(values)):
@@ -137,14 +135,14 @@ def _alpha(matrix) -> float:
     return float(k / (k - 1) * (1 - np.trace(values) / values.sum()))
 
 
-def _item_rest(complete) -> pd.Series:
+def item_rest(complete) -> pd.Series:
     """Correlation of each item with the sum of the other items."""
     total = complete.sum(axis=1)
     return pd.Series({i: complete[i].corr(total - complete[i]) for i in complete})
 
 
-def _warn_reversed(complete) -> None:
-    rest = _item_rest(complete)
+def warn_reversed(complete) -> None:
+    rest = item_rest(complete)
     for item, correlation in rest[rest < 0].items():
         warnings.warn(
             f"Item {item!r} correlates negatively ({correlation:.2f}) with the other items of its "
@@ -168,14 +166,15 @@ def item_statistics(items) -> pd.DataFrame:
         one included; psych's raw.r), alpha_if_dropped (alpha of the others; NaN for 2 items).
         R: ``a <- psych::alpha(na.omit(items)); a$item.stats; a$alpha.drop$raw_alpha``.
     """
-    complete = _complete(items)
+    complete = complete_rows(items)
     table = complete.agg(["count", "mean", "std", "min", "max"]).T
     table = table.rename(columns={"count": "n", "std": "sd"}).astype({"n": int})
-    table["item_rest_correlation"] = _item_rest(complete)
+    table["item_rest_correlation"] = item_rest(complete)
     table["item_total_correlation"] = complete.corrwith(complete.sum(axis=1))
     two = complete.shape[1] == 2
     others = {i: complete.drop(columns=i).cov() for i in complete}
-    table["alpha_if_dropped"] = pd.Series({i: np.nan if two else _alpha(others[i]) for i in others})
+    dropped = {item: np.nan if two else alpha_of(rest) for item, rest in others.items()}
+    table["alpha_if_dropped"] = pd.Series(dropped)
     return table.rename_axis("item").reset_index()
 
 
@@ -188,7 +187,7 @@ def inter_item_correlations(items, confidence=CONFIDENCE) -> pd.DataFrame:
         One row per pair of items: first, second, n (complete rows), correlation, ci_low, ci_high
         (Fisher's z). R: ``cor.test(first, second)`` on ``na.omit(items)``.
     """
-    return _correlations(_complete(items), confidence)
+    return _correlations(complete_rows(items), confidence)
 
 
 def _correlations(frame, confidence) -> pd.DataFrame:
@@ -240,7 +239,7 @@ def scale_scores(data, scales, min_answered=None) -> pd.DataFrame:
         Also when `min_answered` names an unknown scale or asks for fewer than 1 or more items than
         there are.
     """
-    _check_scales(data, scales)
+    check_scales(data, scales)
     scores = {}
     for name, least in _least_answered(scales, min_answered).items():
         items = numeric_columns(data, scales[name])
@@ -248,7 +247,7 @@ def scale_scores(data, scales, min_answered=None) -> pd.DataFrame:
     return pd.DataFrame(scores, index=data.index)
 
 
-def _check_scales(data, scales) -> None:
+def check_scales(data, scales) -> None:
     if not scales:
         raise ValueError("No scales were given: give at least one {name: [items]}.")
     for name, items in scales.items():
@@ -291,7 +290,7 @@ def scale_summary(data, scales, min_answered=None, confidence=CONFIDENCE) -> pd.
     rows = []
     for items in scales.values():
         alpha = cronbach_alpha(data[list(items)], confidence)
-        rest = _item_rest(_complete(data[list(items)]))
+        rest = item_rest(complete_rows(data[list(items)]))
         extremes = {
             "min_item_rest_correlation": rest.min(),
             "max_item_rest_correlation": rest.max(),
@@ -319,7 +318,7 @@ def item_dimension_correlations(data, scales, min_answered=None) -> pd.DataFrame
         this other scale than with the rest of its own. R: ``cor(item, score, use = "complete")``.
     """
     scores = scale_scores(data, scales, min_answered)
-    _refuse_overlap(scales)
+    refuse_overlap(scales)
     rows = []
     for own, items in scales.items():
         frame = numeric_columns(data, items)
@@ -349,7 +348,7 @@ def _against_scales(item, own, against) -> list[dict]:
     ]
 
 
-def _refuse_overlap(scales) -> None:
+def refuse_overlap(scales) -> None:
     for (first, items), (second, others) in combinations(scales.items(), 2):
         shared = [item for item in items if item in others]
         if shared:
@@ -376,7 +375,7 @@ def dimension_correlations(data, scales, min_answered=None, confidence=CONFIDENC
         NaN if an alpha is not positive). R: ``cor.test(first, second)``.
     """
     scores = scale_scores(data, scales, min_answered)
-    _refuse_overlap(scales)
+    refuse_overlap(scales)
     if len(scales) < 2:
         raise ValueError("Correlations among scales need at least 2 scales.")
     table = _correlations(scores, confidence)
