@@ -585,9 +585,11 @@ def coefficients(frame, labels, language, title=None) -> Figure:
         raise ValueError(f"More than {len(marks)} series, or a variable twice in one of them.")
     texts = [label(variable, labels) for variable in order]
     shown = [wrap(label(name, labels), FULL / len(names) - 0.5, SMALL) for name in names]
-    intervals = rows.rename(columns={"std_ci_low": "ci_low", "std_ci_high": "ci_high"})
+    kept = ["series", "variable", "std_all", "std_ci_low", "std_ci_high"]
+    intervals = rows[rows.columns.intersection(kept)]
+    intervals = intervals.rename(columns={"std_ci_low": "ci_low", "std_ci_high": "ci_high"})
     words = translate(WORDS, language)
-    caption = f"{words['std']} {_caption(intervals.drop(columns='n', errors='ignore'), words)}"
+    caption = f"{words['std']} {_caption(intervals, words)}"
     figure, axes = _rows_figure(texts, FULL, title, caption, shown, max(2, len(names)))
     axes.axvline(0, color=GREY, linewidth=0.8)
     for between in range(1, len(order)):

@@ -339,7 +339,7 @@ def _limits(results, language):
 
 def _reproduction(results, language):
     known = results.origin or {}
-    if not all(known.get(name) for name in ("commit", "lock", "data", "seed")):
+    if not all(known.get(name) for name in ("data", "seed")):
         return ""
     words = {
         "commit": say("commit", "commit", language),
@@ -351,6 +351,7 @@ def _reproduction(results, language):
         "commit": known["commit"][:12] + ("-dirty" if known["commit"].endswith("-dirty") else ""),
         "seed": known["seed"],
     }
+    short = {name: text or say("geen", "none", language) for name, text in short.items()}
     return "; ".join(f"{text} {short[name]}" for name, text in words.items()) + "."
 
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 COMMON = ["wave", "root", "language", "seed"]
 LONGEST_CELL = 20
+QUICK = {"bootstrap_draws": 20}  # nbval runs the notebooks as they stand
 
 
 def read(path):
@@ -124,14 +125,14 @@ def fresh_copy(folder) -> Project:
 @pytest.fixture(scope="module")
 def english(tmp_path_factory):
     project = fresh_copy(tmp_path_factory.mktemp("english"))
-    pipeline.run(project, "2012", {})
+    pipeline.run(project, "2012", QUICK)
     return project
 
 
 @pytest.fixture(scope="module")
 def dutch(tmp_path_factory):
     project = fresh_copy(tmp_path_factory.mktemp("dutch"))
-    pipeline.run(project, "2012", {"language": "nl", "seed": 1})
+    pipeline.run(project, "2012", {"language": "nl", "seed": 1} | QUICK)
     return project
 
 
@@ -301,7 +302,7 @@ def observed_wave(project):
 def test_an_observed_wave_that_asked_less_runs_without_a_notice(tmp_path, capsys):
     project = fresh_copy(tmp_path)
     observed_wave(project)
-    ran = pipeline.run(project, "2013", {}).ran
+    ran = pipeline.run(project, "2013", QUICK).ran
     assert ran == tuple(path.stem for path in NOTEBOOKS if path.stem != "05_published")
     assert "05_published: left out, there is no data/published/2013.csv" in capsys.readouterr().err
     made = [*project.runs("2013").glob("*.ipynb"), *project.figures("2013").glob("*.svg")]

@@ -88,12 +88,17 @@ def test_the_most_robust_column_is_reported(fit):
         ({"invariance": None}, "14 Measurement invariance"),
         ({"comparison": None}, "15 Models compared"),
         ({"respecifications": None}, "16 Respecifications"),
-        ({"origin": {"commit": "", "lock": "1", "data": "2", "seed": "3"}}, "18 Reproduction"),
+        ({"origin": {"commit": "1", "lock": "1", "data": "", "seed": "3"}}, "18 Reproduction"),
     ],
 )
 def test_an_item_that_cannot_be_filled_is_an_error(results, missing, named):
     with pytest.raises(ValueError, match=re.escape(named)):
         reporting_table(replace(results, **missing), "en")
+
+
+def test_outside_git_there_is_no_commit_and_that_is_said(results):
+    outside = replace(results, origin=results.origin | {"commit": "", "lock": ""})
+    assert "commit none; locked versions (sha256) none" in content(outside, "Reproduction")
 
 
 def test_all_empty_items_are_named_at_once(results):

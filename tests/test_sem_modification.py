@@ -71,16 +71,18 @@ def compared(request):
     fit, rows, labels = read(name)
     theirs = pd.DataFrame(rows).astype({"mi": float, "epc": float, "sepc.all": float})
     theirs["group"] = [labels[g - 1] for g in theirs["group"]]
-    theirs = theirs.dropna(subset="mi").set_index(keys(theirs))
+    theirs = theirs.dropna(subset="mi")
+    theirs = theirs.set_index(keys(theirs))
     return fit, fit.modification_indices.set_index(keys(fit.modification_indices)), theirs
 
 
 def keys(table):
     """Return what identifies each row; a covariance has no direction."""
-    return [
-        (row.group, row.op, *(sorted((row.lhs, row.rhs)) if row.op == "~~" else (row.lhs, row.rhs)))
+    pairs = [
+        sorted((row.lhs, row.rhs)) if row.op == "~~" else (row.lhs, row.rhs)
         for row in table.itertuples()
     ]
+    return pd.MultiIndex.from_arrays([table["group"], table["op"], *zip(*pairs, strict=True)])
 
 
 def test_every_case_is_there():
