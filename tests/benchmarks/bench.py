@@ -26,7 +26,7 @@ from mkb21 import sem
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "reference" / "estimators" / "data_wave2012.csv"
-DRAWS = 1000
+DRAWS = 1000  # lavaan makes a part of them: see bench.R
 ITEMS = ("cul_", "env_", "way_", "rep_")  # answers on five points; the other indicators are scores
 
 
