@@ -35,8 +35,8 @@ def modification_indices(fit):
     -------
     DataFrame
         lhs, op, rhs, group ("" without groups), mi (1 degree of freedom), p, epc (expected change),
-        sepc_all (completely standardised), by descending mi. R: ``modindices(fit)``, with standard
-        likelihood and expected information also for MLR and with missing values, as there.
+        sepc_all (completely standardised), by descending mi. R: ``modindices(fit)``, with expected
+        information also for MLR and with missing values, and not scaled for WLSMV, as there.
 
     Raises
     ------
@@ -47,12 +47,14 @@ def modification_indices(fit):
     -----
     Candidates, in each group: loadings of indicators on every latent variable; covariances between
     observed variables, and between latent ones; where the model has regressions, those between all
-    variables of them; and what the model fixes (markers, intercepts). No new intercepts. Left out
-    are candidates that would not be identified, and covariances and paths of covariates among
-    themselves (lavaan lists some of them, with mi = 0). For a path into a covariate, information
-    leaves out the moments of covariates, as lavaan's does: its mi is rough. sepc_all of a variance
-    is epc over the implied variance (lavaan: the estimate). Equal parameters: free one of them by
-    `free=` of `fit`, and compare; they are no candidates.
+    variables of them; and what the model fixes (markers, intercepts). lavaan 0.6-14 lists the same,
+    but of covariances only those between indicators, and more that is left out here: covariances and
+    paths of covariates among themselves (mi = 0), scales of latent responses, and what would not be
+    identified (NaN). Equal parameters are no candidates: see `compare.score_tests`.
+
+    For a path into a covariate, information leaves out the moments of covariates, as lavaan's does:
+    its mi is rough. sepc_all of a variance is epc over the implied variance (lavaan: the estimate);
+    it is NaN for a covariance with a variable that has no residual variance.
     """
     if not fit.converged or fit.vcov.isna().any(axis=None):
         raise ValueError(
@@ -173,7 +175,12 @@ def _derivatives(structure, implied, rows):
             part = effect[lhs], np.zeros(structure.p), 1.0, none
         else:
             to, by = (rhs, eta[lhs]) if op == "=~" else (lhs, eta[rhs])
-            part = effect[to], implied.cross_cov[:, by], implied.latent_mean[by], implied.inverse[by]
+            part = (
+                effect[to],
+                implied.cross_cov[:, by],
+                implied.latent_mean[by],
+                implied.inverse[by],
+            )
         parts.append(part)
         owner.append(place)
     for place, (lhs, op, _) in enumerate(rows):
