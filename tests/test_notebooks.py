@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 COMMON = ["wave", "root", "language", "seed"]
 LONGEST_CELL = 20
-QUICK = {"bootstrap_draws": 20}  # nbval runs the notebooks as they stand
+QUICK = {"bootstrap_draws": 40}  # nbval runs the notebooks as they stand
 
 
 def read(path):
