@@ -87,7 +87,7 @@ def keys(table):
 
 
 def test_every_case_is_there():
-    assert len(SPECIAL) == 20 and len(ESTIMATORS) == 25
+    assert len(SPECIAL) == 21 and len(ESTIMATORS) == 25
 
 
 def test_rows_are_lavaans(compared):
@@ -135,7 +135,7 @@ def test_table(compared):
 
 @pytest.mark.parametrize("name", ["mixed", "single", "paths_fiml", "unit_loadings"])
 def test_a_candidate_is_a_score_test_of_the_larger_model(name):
-    """What lavaan leaves out too: score and information of the model with the parameter free at 0."""
+    """What lavaan leaves out too: score and information of the model with it free at 0."""
     fit, _, _ = special(name)
     data = read_data(SPECIAL[name]["data"])
     found, tested = fit.modification_indices.set_index(["lhs", "op", "rhs"]), 0

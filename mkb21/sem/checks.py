@@ -73,8 +73,8 @@ def _check_left(frame, used, missing, label):
     worst = ", ".join(f"{name} ({part:.0%})" for name, part in share.items() if part > 0)
     remedy = "" if missing == "fiml" else ", or use missing='fiml'"
     raise ValueError(
-        f"None of the {len(frame)} rows{_here(label)} is complete on the {frame.shape[1]} variables "
-        f"of the model. Leave out what is missing most{': ' if worst else ''}{worst}{remedy}."
+        f"None of the {len(frame)} rows{_here(label)} is complete on the {frame.shape[1]} "
+        f"variables of the model. Leave out what is missing most{': ' if worst else ''}{worst}{remedy}."
     )
 
 
@@ -94,11 +94,9 @@ def group_labels(model, data, group):
     if group is None:
         return np.full(len(data), "", dtype=object), ("",)
     if list(data.columns).count(group) != 1:
-        close = difflib.get_close_matches(str(group), map(str, data.columns), 1)
-        hint = f" (closest: {close[0]!r})" if close else ""
         raise ValueError(
-            f"Grouping variable {group!r}{hint} must be one column of the data; "
-            f"there are {list(data.columns).count(group)}."
+            f"Grouping variable {group!r}{_closest(group, data.columns)} must be one column of the "
+            f"data; there are {list(data.columns).count(group)}."
         )
     if group in (*model.observed, *model.latents):
         raise ValueError(
@@ -160,20 +158,24 @@ def _check_present(model, columns):
         return
     hints = []
     for name in absent:
-        close = difflib.get_close_matches(name, map(str, columns), 1)
-        hints.append(f"{name!r}" + (f" (closest: {close[0]!r})" if close else ""))
+        hints.append(f"{name!r}{_closest(name, columns)}")
     raise ValueError(
         f"Not in the data: {', '.join(hints)}. Correct the name in the model, or add the column."
     )
+
+
+def _closest(name, columns):
+    """Return the column that a name may stand for, as a hint; capitals do not count."""
+    lower = {str(column).lower(): str(column) for column in columns}
+    close = difflib.get_close_matches(str(name).lower(), lower, 1)
+    return f" (closest: {lower[close[0]]!r})" if close else ""
 
 
 def _numeric(column):
     """Return a column as float64 values, NaN where missing."""
     name = column.name
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-        raise ValueError(
-            f"Column {name!r} is not numeric {_example(column)}: recode it to numbers."
-        )
+        raise ValueError(f"Column {name!r} is not numeric {_example(column)}.")
     values = column.to_numpy(dtype=float, na_value=np.nan)
     if np.isinf(values).any():
         raise ValueError(
@@ -184,11 +186,13 @@ def _numeric(column):
 
 
 def _example(column):
-    """Return the type of a column, and the first value that is no number if it holds text."""
-    texts = [value for value in column.dropna() if isinstance(value, str)]
-    odd = [text for text in texts if pd.isna(pd.to_numeric(text, errors="coerce"))]
-    example = f", such as {(odd or texts)[0]!r}" if texts else ""
-    return f"(dtype {column.dtype}{example})"
+    """Return the type of a column, a value that is no number, and what to do."""
+    values = column.dropna().astype(object)
+    odd = [v for v in values if pd.isna(pd.to_numeric(v, errors="coerce"))]
+    if len(values) and not odd:
+        return f"(dtype {column.dtype}), but its values are: pd.to_numeric(data[{column.name!r}])"
+    example = f", such as {odd[0]!r}" if odd else ""
+    return f"(dtype {column.dtype}{example}): recode it to numbers"
 
 
 def check_sample(kept, n_rows, label=""):
@@ -258,8 +262,8 @@ def _check_spread(kept, here):
     if len(extreme):
         name = extreme[0]
         raise ValueError(
-            f"{name!r} varies by {spread[name]:.3g} around {kept[name].median():.3g}{here}: subtract "
-            "or divide by a constant, so that its values are of ordinary size."
+            f"{name!r} varies by {spread[name]:.3g} around {kept[name].median():.3g}{here}: "
+            "subtract or divide by a constant, so that its values are of ordinary size."
         )
 
 

@@ -22,7 +22,6 @@ from scipy.stats import chi2
 from mkb21.sem import inference, saturated
 from mkb21.sem.fitting import Fit, fit
 from mkb21.sem.normal import NormalObjective
-from mkb21.sem.search import scoring
 from mkb21.sem.spec import Model, read_model
 
 METHODS = ("default", "satorra.bentler.2010")
@@ -272,6 +271,8 @@ def nested_in(small, large):
 
 def matched(small, large):
     """Return where the larger model comes nearest to the smaller one's moments, and how near."""
+    from mkb21.sem.search import scoring  # loads semopy
+
     target, floor = _target(small, large)
     starts = [_carried_over(small, large), large.point.theta]
     found = [scoring(target, s) for s in starts if np.isfinite(target.value(s))]

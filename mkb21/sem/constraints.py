@@ -16,7 +16,6 @@ from mkb21.sem.dwls import DwlsObjective
 from mkb21.sem.formula import evaluate, names_in
 from mkb21.sem.layout import Layout, lay_out
 from mkb21.sem.normal import NormalObjective
-from mkb21.sem.search import scoring
 from mkb21.sem.solution import Point, derivative
 from mkb21.sem.spec import Model
 from mkb21.sem.structure import Structure
@@ -250,6 +249,8 @@ def layout_with(one, equal, free):
 
 def refit(one, layouts):
     """Return a `Refit` for each layout of the model of a fit, starting from its estimates."""
+    from mkb21.sem.search import scoring  # loads semopy
+
     samples, ordered = one.objective.samples, one.estimator == "WLSMV"
     h1 = 0.0 if ordered else inference.saturated_deviance(samples)
     trace = None

@@ -159,8 +159,8 @@ def fit(
         "mean_structure": mean_structure,
     }
     _check_options(model, data, options)
-    # matrices of this size are ten times slower with several BLAS threads; numbers that overflow are
-    # those of a search that went astray, which turns back from them or ends as not converged
+    # matrices of this size are ten times slower with several BLAS threads; numbers that overflow
+    # are those of a search that went astray, which turns back or ends as not converged
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         table = checks.select_rows(model, data, options)
         if estimator == "WLSMV":

@@ -1,8 +1,8 @@
 """Whether the parameters of a model can be told apart, checked before it is fitted.
 
 The rank of the derivatives of all moments to all parameters, at a random point: a generic (local)
-check of the model, whatever the data (Bekker, Merckens & Wansbeek 1994). semopy fits a model that is
-not identified without a word.
+check of the model, whatever the data (Bekker, Merckens & Wansbeek 1994). semopy fits a model that
+is not identified without a word.
 """
 
 import numpy as np
@@ -34,16 +34,14 @@ def check_identified(layout, jacobian):
     lengths = np.linalg.norm(matrix, axis=0)
     involved = involved_in(null_directions(matrix / np.where(lengths > 0, lengths, 1)), layout)
     df = len(matrix) - len(layout.parameters)
+    names, step = listed(names_of(layout, involved)), advice(layout, involved)
     if df < 0:
         raise ValueError(
-            f"The model has {-df} parameter(s) more than moments (df = {df}): {advice(layout, involved)} "
-            f"Not identified: {listed(names_of(layout, involved))}."
+            f"The model has {-df} parameter(s) more than moments (df = {df}): {step} "
+            f"Not identified: {names}."
         )
     if involved:
-        raise ValueError(
-            f"The model is not identified: {listed(names_of(layout, involved))} cannot be told apart. "
-            f"{advice(layout, involved)}"
-        )
+        raise ValueError(f"The model is not identified: {names} cannot be told apart. {step}")
 
 
 def random_point(layout):
@@ -122,7 +120,10 @@ def _no_unit(layout, found, latent):
     loadings = _loadings(layout, latent)
     if ("~~", latent, latent) in found and (loadings["parameter"] != "").all():
         first = loadings["rhs"].iloc[0]
-        return f"{latent} has no unit: fix a loading (1*{first}) or its variance ({latent} ~~ 1*{latent})."
+        return (
+            f"{latent} has no unit: fix a loading (1*{first}) or its variance "
+            f"({latent} ~~ 1*{latent})."
+        )
     return ""
 
 
@@ -153,7 +154,9 @@ def _loop(found):
     """Return advice on two variables that are tied to each other twice."""
     for op, a, b in sorted(found):
         if op == "~" and ("~", b, a) in found:
-            return f"{a} and {b} predict each other: give each a predictor of its own, or drop one path."
+            return (
+                f"{a} and {b} predict each other: give each a predictor of its own, or drop a path."
+            )
         if op == "~" and {("~~", a, b), ("~~", b, a)} & found:
             return f"{a} and {b} have both a path and a covariance: drop one of the two."
     return ""

@@ -48,9 +48,9 @@ def modification_indices(fit):
     Candidates, in each group: loadings of indicators on every latent variable; covariances between
     observed variables, and between latent ones; where the model has regressions, those between all
     variables of them; and what the model fixes (markers, intercepts). lavaan 0.6-14 lists the same,
-    but of covariances only those between indicators, and more that is left out here: covariances and
-    paths of covariates among themselves (mi = 0), scales of latent responses, and what would not be
-    identified (NaN). Equal parameters are no candidates: see `compare.score_tests`.
+    but of covariances only those between indicators, and more that is left out here: covariances
+    and paths of covariates among themselves (mi = 0), scales of latent responses, and what would not
+    be identified (NaN). Equal parameters are no candidates: see `constraints.score_tests`.
 
     For a path into a covariate, information leaves out the moments of covariates, as lavaan's does:
     its mi is rough. sepc_all of a variance is epc over the implied variance (lavaan: the estimate);

@@ -16,6 +16,7 @@ COVERAGE = 0.1  # lavaan and Mplus warn below it too
 VARIANCE_RATIO = 1000  # lavaan's limit too
 KURTOSIS = 5  # standard errors; Bentler (2006, p. 129)
 FLAT = 1e-4  # smallest eigenvalue of scaled information: a direction in which nothing changes
+CLEAR = 0.3  # standardised loading that has a sign
 TAKES_PART = 0.1  # weight of a parameter in such a direction
 SIMPLIFY = (
     "fit a part of the model first, or free fewer parameters; look at the units of the variables"
@@ -68,7 +69,7 @@ def problem_table(ending):
     """
     rows = [*_search_problems(ending)]
     if ending.found.converged:  # else the estimates mean nothing
-        rows += _improper(ending.estimates)
+        rows += [*_improper(ending.estimates), *_opposite(ending.estimates)]
         latent_covs = ending.objective.latent_covs(ending.found.theta)
         for label, latent in zip(ending.layout.groups, latent_covs, strict=True):
             estimates = ending.estimates[ending.estimates["group"] == label]
@@ -142,8 +143,8 @@ def _root(hessian):
 def diverging(ending):
     """Return (where, next step) of a search that did not converge.
 
-    Where the likelihood is flat, parameters run away together (a loading to infinity, the variance of
-    its factor to 0); elsewhere, those that are farthest from a gradient of 0 are named.
+    Where the likelihood is flat, parameters run away together (a loading to infinity, the variance
+    of its factor to 0); elsewhere, those that are farthest from a gradient of 0 are named.
     """
     layout, theta = ending.layout, ending.found.theta
     names, eigenvalue = flat_direction(ending)
@@ -160,8 +161,8 @@ def diverging(ending):
     if not latents:
         return where, SIMPLIFY
     return where, (
-        f"the indicators of {latents[0]} share too little: look at their correlations, drop weak ones "
-        "or choose another marker"
+        f"the indicators of {latents[0]} share too little: look at their correlations, drop weak "
+        "ones or choose another marker"
     )
 
 
@@ -207,6 +208,21 @@ def _improper(estimates):
                 f"standardised path beyond 1 ({row.std_all:.3f})",
                 where,
                 "its predictors overlap: look at their correlations, and drop or join one",
+            )
+
+
+def _opposite(estimates):
+    """Yield loadings whose sign is not that of most indicators of their latent variable."""
+    loadings = estimates[estimates["op"] == "=~"]
+    for (_, group), rows in loadings.groupby(["lhs", "group"], sort=False):
+        clear = rows[rows["std_all"].abs() > CLEAR]
+        odd = clear[np.sign(clear["std_all"]) != np.sign(np.sign(clear["std_all"]).sum())]
+        if 0 < len(odd) < len(clear) / 2:
+            yield (
+                "note",
+                "loading of the opposite sign",
+                _in_group(listed([written(r.lhs, r.op, r.rhs) for r in odd.itertuples()]), group),
+                "see whether the question was put the other way round: then reverse its scores",
             )
 
 
@@ -300,7 +316,7 @@ def _dropped(ending):
 
 
 def _missing(ending):
-    """Yield the share of missing values (FIML), and a pair that is hardly ever observed together."""
+    """Yield the share of missing values (FIML), and a pair that hardly any row has together."""
     frame = ending.selected.rows[list(ending.layout.model.observed)]
     share = frame.isna().mean()
     if frame.isna().to_numpy().mean() > MISSING_SHARE:
@@ -348,12 +364,14 @@ def _data(ending):
             )
         if ending.options["estimator"] != "ML" or not sample.complete:
             continue
-        excess = kurtosis(sample.data[:, ~group.fixed])
+        values, names = sample.data[:, ~group.fixed], np.array(group.names)[~group.fixed]
+        excess = kurtosis(values)
         if excess > KURTOSIS:
+            most = names[np.argmax([kurtosis(column[:, None]) for column in values.T])]
             yield (
                 "note",
                 f"not normal: multivariate kurtosis {excess:.1f} standard errors above normal",
-                _in_group("all variables together", label),
+                _in_group(f"all variables together, most of them {most}", label),
                 "standard errors and chi-square may be off: use estimator='MLR'",
             )
 
@@ -361,8 +379,9 @@ def _data(ending):
 def kurtosis(values):
     """Return Mardia's multivariate kurtosis as a z statistic.
 
-    (mean of d^4 - p (p + 2)) / sqrt(8 p (p + 2) / n), d Mahalanobis distances (Mardia 1970). Chi-square
-    and standard errors of covariances depend on kurtosis, not on skewness. R: ``psych::mardia(data)``.
+    (mean of d^4 - p (p + 2)) / sqrt(8 p (p + 2) / n), d Mahalanobis distances (Mardia 1970), from
+    the covariance matrix over n - 1. Chi-square and standard errors of covariances depend on
+    kurtosis, not on skewness. R: ``psych::mardia(data)$kurtosis``.
 
     Parameters
     ----------
@@ -370,6 +389,6 @@ def kurtosis(values):
     """
     n, p = values.shape
     deviations = values - values.mean(axis=0)
-    cov = deviations.T @ deviations / n
+    cov = deviations.T @ deviations / (n - 1)
     squared = np.sum(deviations @ np.linalg.inv(cov) * deviations, axis=1)
     return (np.mean(squared**2) - p * (p + 2)) / np.sqrt(8 * p * (p + 2) / n)

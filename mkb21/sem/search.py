@@ -25,6 +25,7 @@ STALLED = 0.01, 50  # the search gives up when chi-square goes down less than th
 NEAR = 1e-2  # times 1/N: observed information takes over, at about .1 standard errors
 CONVERGED = 1e-10  # from here on F is flat to rounding: steps are no longer checked
 EXACT = 1e-18  # the search ends, or when steps stop getting shorter
+LEAST = 1e-6  # eigenvalue of the correlations from which semopy starts
 SEMOPY_OPTIONS = {"maxiter": 1000, "ftol": 1e-6}  # stops early: Fisher scoring ends the search
 
 
@@ -258,9 +259,8 @@ def semopy_search(model, cov, data=None):
     unit, factor = units(model, cov)
     scaled = replace(model, parameters=model.parameters.assign(value=lambda t: t["value"] / factor))
     observed = np.array([unit[name] for name in model.observed])
-    engine = load(
-        scaled, cov / np.outer(observed, observed), None if data is None else data / observed
-    )
+    correlations = well_conditioned(cov / np.outer(observed, observed))
+    engine = load(scaled, correlations, None if data is None else data / observed)
     start, found, iterations = engine.param_vals.copy(), None, 0
     try:
         result = Solver(
@@ -276,6 +276,16 @@ def semopy_search(model, cov, data=None):
         {name: value * back[name] for name, value in zip(names, end, strict=True)}
         for end in ([found, start] if better else [start])
     ], iterations
+
+
+def well_conditioned(correlations):
+    """Return correlations, moved towards 0 as far as needed to be positive definite.
+
+    Polychoric ones may be not; semopy would mend that in its own way, and log a warning.
+    """
+    lack = LEAST - np.linalg.eigvalsh(correlations)[0]
+    weight = max(lack, 0) / (1 - LEAST + max(lack, 0))
+    return (1 - weight) * correlations + weight * np.eye(len(correlations))
 
 
 def units(model, cov):

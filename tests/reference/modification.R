@@ -27,6 +27,8 @@ CASES <- list(
   second_order = case("hs", paste(HS, "g =~ visual + textual + speed", sep = "\n"), meanstructure = TRUE),
   unit_loadings = case("hs",
     "visual =~ NA*x1 + x2 + x3\ntextual =~ 1*x4 + 1*x5 + x6\nvisual ~~ 1*visual + 0*textual\nx4 ~~ x1"),
+  fixed_variances = case("hs",
+    "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nx2 ~~ 1*x2\ntextual ~~ 0.9*textual\nx5 ~~ 0.5*x5"),
   paths = case("hs", "x4 ~ x1 + ageyr\nx7 ~ x4 + x1\nx9 ~ x4 + female\nx4 ~~ 0*x7 + 0*x9"),
   paths_fiml = case("hsmiss", "x4 ~ x1 + ageyr\nx7 ~ x4 + x1\nx9 ~ x4 + female\nx4 ~~ 0*x7 + 0*x9", missing = "fiml"),
   mixed = case("hs", "visual =~ x1 + x2 + x3\nx4 ~ visual + ageyr\nx7 ~ x4 + female\nx4 ~~ 0*x7"),
