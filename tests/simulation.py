@@ -104,7 +104,9 @@ class Population:
 
 @cache
 def model():
-    return sem.read_model("gebruiksmodel")
+    """The model of the analysis; without its defined effects, which cost time and are not looked at."""
+    lines = sem.read_model("gebruiksmodel").text.splitlines()
+    return sem.read_model("\n".join(line for line in lines if ":=" not in line))
 
 
 @cache

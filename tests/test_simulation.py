@@ -17,7 +17,10 @@ se         Mean standard error over standard deviation of the estimates (Monte C
 type I     A path of 0 is significant at 5 % as often as chance allows (99.9 %).
 test       The chi-square of the true model: with 1000 respondents and components that are normal,
            significant at 5 % as often as chance allows (99.9 %). Not asked elsewhere: with 256
-           respondents, or heavy tails, it is known to reject too often, and the table shows how much.
+           respondents, or heavy tails, it is known to reject too often, and the table shows how much
+           (MLR, heavy tails: .86 with 256, .23 with 1000; .10 with 4000, not in the table).
+
+About 9 minutes on two cores.
 """
 
 import numpy as np
