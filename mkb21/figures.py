@@ -343,25 +343,6 @@ def bars(frame, labels, language, title=None, *, sort=True) -> Figure:
 
 
 @style()
-def dots(frame, labels, language, title=None) -> Figure:
-    """Percentages of up to three series, with intervals: a row per variable.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        series, variable, percent; optional: ci_low, ci_high, n_valid. Sorted by the first series.
-    labels : dict
-        Series and variable -> text.
-    language, title : str
-    """
-    rows = checked(frame, ["series", "variable"], ["percent"])
-    show = lambda value: percent(value, 0, language)
-    figure, axes = _dot_rows(rows, "percent", labels, language, title, show)
-    _percent_axis(axes, rows, language)
-    return figure
-
-
-@style()
 def means(frame, labels, scale, language, title=None) -> Figure:
     """Means with intervals on their answer scale.
 

@@ -683,15 +683,21 @@ def _published(register: list[dict[str, str]]) -> list[str]:
 
 
 def _fit(rows: list[dict[str, str]]) -> list[str]:
+    """The line on fit, with the columns that it is from: scaled and robust where there are these."""
     if not rows:
         return []
-    fit = {row["measure"]: float(row["standard"] or "nan") for row in rows}
-    p = "p < .001" if fit["pvalue"] < 0.001 else f"p = {_short(fit['pvalue'], 3)}"
+    known = {row["measure"]: row for row in rows}
+    test = next(c for c in ("scaled", "standard") if known["chisq"].get(c) or c == "standard")
+    index = next(c for c in ("robust", test) if known["cfi"].get(c) or c == test)
+    of = lambda name, column: float(known[name].get(column) or "nan")
+    p = of("pvalue", test)
+    p = "p < .001" if p < 0.001 else f"p = {_short(p, 3)}"
+    low, high = (_short(of(f"rmsea_ci_{end}", index)) for end in ("low", "high"))
     line = (
-        f"Model: chi-square {fit['chisq']:.1f} (df {fit['df']:g}), {p}, "
-        f"CFI {_short(fit['cfi'])}, TLI {_short(fit['tli'])}, RMSEA {_short(fit['rmsea'])} "
-        f"[90% CI {_short(fit['rmsea_ci_low'])}, {_short(fit['rmsea_ci_high'])}], "
-        f"SRMR {_short(fit['srmr'])}"
+        f"Model: chi-square ({test}) {of('chisq', test):.1f} (df {of('df', 'standard'):g}), {p}; "
+        f"{index}: CFI {_short(of('cfi', index))}, TLI {_short(of('tli', index))}, "
+        f"RMSEA {_short(of('rmsea', index))} [90% CI {low}, {high}]; "
+        f"SRMR {_short(of('srmr', 'standard'))}"
     )
     return [line]
 

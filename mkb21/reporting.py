@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mkb21.tables import interval, number, p_value, percent
-from mkb21.words import say
+from mkb21.words import say, values
 
 LARGE_RESIDUAL = 0.10
 
@@ -30,7 +30,7 @@ class Results:
     missing_share : float
         Share of missing values among the variables of the model, of those who were asked.
     reliability : DataFrame
-        label, and omega or composite reliability in column "value", per scale or latent variable.
+        label, coefficient (its name) and value, per scale or latent variable.
     effects : DataFrame or str
         name, estimate, ci_low, ci_high of indirect and total effects; a text says why there are none.
     effects_method : str
@@ -38,7 +38,7 @@ class Results:
     invariance : DataFrame or str
         step, verdict; a text says why it was not tested.
     comparison : DataFrame or str
-        model, and what was found in "finding"; a text says why there is none.
+        model, cfi, chisq_diff, df_diff, p, against: of `sem.compare`; a text says why there is none.
     respecifications : tuple of str or None
         Changes of the model after seeing the data, each with "planned" or "not planned"; an empty
         tuple says that there were none, None that nobody said.
@@ -114,10 +114,13 @@ def _sample(results, language):
     if flow is None or flow.empty:
         return ""
     read, kept = int(flow["remaining"].iloc[0]), int(flow["remaining"].iloc[-1])
+    lost = flow[flow["dropped"] > 0]
+    reasons = zip(values(lost["step"], language), lost["dropped"], strict=True)
+    reasons = ", ".join(f"{reason} {int(n)}" for reason, n in reasons) or "0"
     return say(
-        f"{read} ingevulde vragenlijsten, {kept} behouden na opschonen; in dit model "
+        f"{read} ingevulde vragenlijsten, {kept} behouden (afgevallen: {reasons}); in dit model "
         f"{fit.n_used} van {fit.n_used + fit.n_dropped} respondenten aan wie het gevraagd is.",
-        f"{read} questionnaires, {kept} kept after cleaning; in this model {fit.n_used} of "
+        f"{read} questionnaires, {kept} kept (dropped: {reasons}); in this model {fit.n_used} of "
         f"{fit.n_used + fit.n_dropped} respondents who were asked.",
         language,
     )
@@ -259,9 +262,10 @@ def _loadings(results, language):
 def _reliability(results, language):
     if results.reliability is None or results.reliability.empty:
         return ""
-    parts = [
-        f"{row.label} {number(row.value, 2, language)}" for row in results.reliability.itertuples()
-    ]
+    parts = []
+    for name, rows in results.reliability.groupby("coefficient", sort=False):
+        shown = [f"{r.label} {number(r.value, 2, language)}" for r in rows.itertuples()]
+        parts.append(f"{name}: {', '.join(shown)}")
     return "; ".join(parts) + "."
 
 
@@ -310,7 +314,8 @@ def _invariance(results, language):
         return results.invariance
     if results.invariance is None or results.invariance.empty:
         return ""
-    return "; ".join(f"{r.step}: {r.verdict}" for r in results.invariance.itertuples()) + "."
+    steps, verdicts = (values(results.invariance[key], language) for key in ("step", "verdict"))
+    return "; ".join(f"{a}: {b}" for a, b in zip(steps, verdicts, strict=True)) + "."
 
 
 def _comparison(results, language):
@@ -318,7 +323,15 @@ def _comparison(results, language):
         return results.comparison
     if results.comparison is None or results.comparison.empty:
         return ""
-    return "; ".join(f"{r.model}: {r.finding}" for r in results.comparison.itertuples()) + "."
+    parts = []
+    for row in results.comparison.itertuples():
+        text = f"{row.model}: CFI = {number(row.cfi, 3, language)}"
+        if pd.notna(row.p):
+            change = number(row.chisq_diff, 2, language)
+            text += f", Δχ²({row.df_diff:.0f}) = {change}, p {_equals(row.p, language)}"
+            text += f" ({say('tegen', 'against', language)} {row.against})"
+        parts.append(text)
+    return "; ".join(parts) + "."
 
 
 def _respecifications(results, language):

@@ -65,10 +65,22 @@ MEANS = (
     shares([4.12, 1.0, 5.0]).rename(columns={"percent": "mean"}).drop(columns=["ci_low", "ci_high"])
 )
 MEANS = MEANS.assign(ci_low=[4.0, np.nan, 4.8], ci_high=[4.25, np.nan, 5.0])
-BOTH = pd.concat(
-    [shares([52, 1, 100]).assign(series="now"), shares([64, 3, 0]).assign(series="later")]
+PATHS = pd.concat(
+    [
+        pd.DataFrame(
+            {
+                "series": name,
+                "variable": ["v0", "v1", "v2"],
+                "std_all": [0.4, -0.1, np.round(k / 10, 1)],
+                "std_ci_low": [0.2, -0.3, np.nan],
+                "std_ci_high": [0.6, 0.1, np.nan],
+            }
+        )
+        for k, name in enumerate(["ML", "MLR", "WLSMV", "rest"])
+    ],
+    ignore_index=True,
 )
-SERIES = {"now": "nu: wekelijks of vaker", "later": "over twee jaar: (zeer) waarschijnlijk"}
+WAYS = {"ML": "ML (n = 188)", "MLR": "MLR, FIML (n = 254)", "WLSMV": "WLSMV", "rest": LONG}
 MIXED = [[20, 20, 20, 20, 20], [99, 1, 0, 0, 0], [0, 0, 0, 0, 100], [3, 47, 2, 46, 2]]
 REASONS = pd.concat(
     [shares([2.5, 0, 1]).assign(reason="blank"), shares([6.1, 0, 0.4]).assign(reason="unknown")]
@@ -87,7 +99,7 @@ KINDS = {
     "bars_one": (figures.bars, shares([100]), names(1)),
     "bars_zero": (figures.bars, shares([0, 0]).drop(columns=["ci_low", "ci_high"]), names(2)),
     "bars_many": (figures.bars, shares(np.linspace(1, 80, 60)), names(60)),
-    "dots": (figures.dots, BOTH, names(3, LONG + " {}") | SERIES),
+    "coefficients": (figures.coefficients, PATHS, names(3, LONG + " {}") | WAYS),
     "means": (figures.means, MEANS, names(3), SCALE),
     "means_long": (figures.means, MEANS, names(3, LONG), dict.fromkeys(range(1, 6), LONG)),
     "stacked": (figures.stacked, answers(MIXED), names(4) | SCALE),
@@ -255,15 +267,25 @@ def test_bars_keep_the_order_of_a_scale_and_take_codes_of_one_variable():
     assert widths(figure.axes[0]) == [[5, 50, 20]]
 
 
-def test_dots_stand_at_the_values_and_series_differ_in_marker_and_fill():
-    figure = figures.dots(BOTH, names(3) | SERIES, "en")
+def test_coefficients_stand_at_the_values_with_their_intervals_in_the_order_of_the_frame():
+    figure = figures.coefficients(PATHS, names(3) | WAYS, "nl")
+    axes = figure.axes[0]
+    lines = [line for line in axes.lines if line.get_marker() != "None"]
+    assert [list(line.get_xdata()) for line in lines] == [[0.4, -0.1, k / 10] for k in range(4)]
+    assert len({(line.get_marker(), line.get_markerfacecolor()) for line in lines}) == 4
+    assert rows_of(figure) == ["antwoord 0", "antwoord 1", "antwoord 2"]
+    heights = np.array([line.get_ydata() for line in lines])
+    assert (np.diff(heights, axis=0) > 0).all()  # no marker hides another
+    drawn = [list(part[:, 0]) for c in axes.collections for part in c.get_segments() if len(part)]
+    assert drawn == [[0.2, 0.6], [-0.3, 0.1]] * 4
+    assert 0 in [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "None"]
+
+
+def test_coefficients_need_no_intervals_and_no_full_series():
+    part = PATHS.drop(index=[0, 5]).drop(columns=["std_ci_low", "std_ci_high"])
+    figure = figures.coefficients(part, names(3) | WAYS, "en")
     lines = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
-    assert [list(line.get_xdata()) for line in lines] == [[52, 1, 100], [64, 3, 0]]
-    assert rows_of(figure) == ["antwoord 2", "antwoord 0", "antwoord 1"]  # by the first series
-    assert len({(line.get_marker(), line.get_markerfacecolor()) for line in lines}) == 2
-    for line, order in zip(lines, [[1, 2, 0]] * 2, strict=True):
-        assert np.round(line.get_ydata()).tolist() == order
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(SERIES.values())
+    assert [len(line.get_xdata()) for line in lines] == [2, 2, 3, 3]
 
 
 def test_means_stand_on_their_scale_and_its_ends_are_named():
@@ -342,7 +364,7 @@ def call(name, frame):
 
 @pytest.mark.parametrize(
     ("name", "column"),
-    [("bars", "percent"), ("dots", "percent"), ("means", "mean"), ("stacked", "percent")]
+    [("bars", "percent"), ("coefficients", "std_all"), ("means", "mean"), ("stacked", "percent")]
     + [("gaps", "mean_second"), ("missing", "percent"), ("scree", "quantile")],
 )
 def test_frames_that_cannot_be_drawn_are_refused(name, column):
@@ -369,7 +391,10 @@ def test_other_faults_are_named():
     with pytest.raises(ValueError, match="'v0' do not add up to 100"):
         figures.stacked(answers([[20, 20, 20, 20, 10]]), names(1) | SCALE, "nl")
     with pytest.raises(ValueError, match="variable twice"):
-        figures.dots(pd.concat([BOTH, BOTH]), names(3) | SERIES, "nl")
+        figures.coefficients(pd.concat([PATHS, PATHS]), names(3) | WAYS, "nl")
+    with pytest.raises(ValueError, match="More than 4 series"):
+        fifth = PATHS[PATHS["series"] == "ML"].assign(series="fifth")
+        figures.coefficients(pd.concat([PATHS, fifth]), names(3) | WAYS | {"fifth": "x"}, "nl")
 
 
 def test_in_words_names_every_number_in_the_language():

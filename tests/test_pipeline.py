@@ -509,7 +509,10 @@ FIT = (
     "measure,standard\nchisq,500.06\ndf,400.0\npvalue,{p}\ncfi,0.9512\ntli,-0.031\nrmsea,0.0444\n"
     "rmsea_ci_low,0.0\nrmsea_ci_high,0.051\nsrmr,0.0449\naic,\n"
 )
-FIT_LINE = "Model: chi-square 500.1 (df 400), p < .001, CFI .95, TLI -.03, RMSEA .04 [90% CI .00, .05], SRMR .04"
+FIT_LINE = (
+    "Model: chi-square (standard) 500.1 (df 400), p < .001; standard: CFI .95, TLI -.03, "
+    "RMSEA .04 [90% CI .00, .05]; SRMR .04"
+)
 
 
 def test_the_summary_of_a_full_run(small):
@@ -533,6 +536,22 @@ def test_the_summary_of_a_full_run(small):
     ]
 
 
+def test_the_summary_says_which_column_of_fit_it_gives(small):
+    small.processed("2012").mkdir(parents=True)
+    rows = [line.split(",") for line in FIT.format(p=0.2).splitlines()[1:]]
+    robust = {"cfi": ".96", "tli": ".95", "rmsea": ".03"}
+    robust |= {"rmsea_ci_low": ".01", "rmsea_ci_high": ".06"}
+    scaled = {"chisq": "450", "pvalue": ".043"}
+    text = "measure,standard,scaled,robust\n" + "\n".join(
+        f"{name},{value},{scaled.get(name, '')},{robust.get(name, '')}" for name, value in rows
+    )
+    (small.processed("2012") / "sem_fit.csv").write_text(text)
+    assert (
+        "Model: chi-square (scaled) 450.0 (df 400), p = .043; robust: CFI .96, TLI .95, "
+        "RMSEA .03 [90% CI .01, .06]; SRMR .04"
+    ) in pipeline.summary(small, "2012")
+
+
 def test_the_summary_names_the_published_numbers_that_fail(small):
     small.processed("2012").mkdir(parents=True)
     register = small.processed("2012") / "published_register.csv"
@@ -546,7 +565,7 @@ def test_the_summary_names_the_published_numbers_that_fail(small):
 def test_the_summary_prints_p_as_the_field_does(small):
     small.processed("2012").mkdir(parents=True)
     (small.processed("2012") / "sem_fit.csv").write_text(FIT.format(p=0.0214))
-    assert ", p = .021, CFI" in pipeline.summary(small, "2012")
+    assert ", p = .021; standard: CFI" in pipeline.summary(small, "2012")
 
 
 def test_the_summary_of_an_observed_wave_without_tables_is_silent(small):

@@ -25,15 +25,30 @@ def fit():
 def results(fit):
     return Results(
         fit=fit,
-        flow=pd.DataFrame({"step": ["read", "kept"], "dropped": [0, 0], "remaining": [371, 314]}),
+        flow=pd.DataFrame(
+            {
+                "step": ["read", "duplicates", "kept"],
+                "dropped": [0, 57, 0],
+                "remaining": [371, 314, 314],
+            }
+        ),
         missing_share=0.034,
-        reliability=pd.DataFrame({"label": ["speed"], "value": [0.69]}),
+        reliability=pd.DataFrame({"label": ["speed"], "coefficient": ["omega"], "value": [0.69]}),
         effects=pd.DataFrame(
             {"name": ["twice"], "estimate": [0.5], "ci_low": [0.2], "ci_high": [0.9]}
         ),
         effects_method="bootstrap, percentile, 1000 draws, seed 1",
         invariance=pd.DataFrame({"step": ["metric"], "verdict": ["holds"]}),
-        comparison=pd.DataFrame({"model": ["direct"], "finding": ["no better"]}),
+        comparison=pd.DataFrame(
+            {
+                "model": ["direct", "plain"],
+                "cfi": [0.98, 0.97],
+                "chisq_diff": [None, 43.567],
+                "df_diff": [None, 5.0],
+                "p": [None, 1e-5],
+                "against": ["", "direct"],
+            }
+        ),
         respecifications=(),
         limits=("cross-sectional",),
         origin={"commit": "c" * 40 + "-dirty", "lock": "1" * 64, "data": "d" * 64, "seed": "7"},
@@ -65,6 +80,11 @@ def test_numbers_come_from_the_fit(results, fit):
     for row in paths.itertuples():
         assert f"{abs(row.estimate):.2f}" in text and f"{abs(row.std_all):.2f}" in text
     assert "301 of 301" in content(results, "Sample and exclusions")
+    assert "(dropped: took part twice 57)" in content(results, "Sample and exclusions")
+    assert content(results, "Reliability") == "omega: speed 0.69."
+    compared = content(results, "Vergeleken modellen", "nl")
+    assert compared.endswith("CFI = 0,970, Δχ²(5) = 43,57, p < ,001 (tegen direct).")
+    assert content(results, "Meetinvariantie", "nl") == "metrisch: houdt stand."
     assert "3.4%" in content(results, "Missing data")
     assert "3,4%" in content(results, "Ontbrekende waarden", "nl")
     assert "cccccccccccc-dirty" in content(results, "Reproduction")

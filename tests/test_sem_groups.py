@@ -190,7 +190,9 @@ def test_verdicts_of_the_schools():
 
 def test_small_groups_are_said():
     result = reference_invariance("wave2012")
-    assert "(0 150, 1 104)" in result.message and "1.0 cases per parameter" in result.message
+    assert (
+        "(0: n = 150, 1: n = 104)" in result.message and "1.0 cases per parameter" in result.message
+    )
     assert result.group_sizes["n"].tolist() == [150, 104]
     same(
         result.group_sizes["cases_per_parameter"],

@@ -21,6 +21,7 @@ from scipy.stats import chi2
 
 from mkb21.sem import inference, saturated
 from mkb21.sem.fitting import Fit, fit
+from mkb21.sem.identification import listed
 from mkb21.sem.normal import NormalObjective
 from mkb21.sem.spec import Model, read_model
 
@@ -196,7 +197,7 @@ def _enter_test(row, one, before, rows, method):
             break
     against = name if verdicts[name][0] == "yes" else list(before)[-1]
     row["against"], (row["nested"], reason) = against, verdicts[against]
-    row["note"].append(reason)
+    row["note"] += [] if row["note"] and "other observed" in reason else [reason]  # said already
     if row["nested"] == "yes":
         test = chisq_difference(before[against], one, method)
         row["note"].append(test.note)
@@ -212,8 +213,8 @@ def other_data(a, b):
     lacking = sorted({*a.model.observed} ^ {*b.model.observed})
     if lacking:
         return (
-            f"other observed variables (only in one of the models: {', '.join(lacking)}); to leave "
-            "a path out but keep its variable, fix it to 0 (0*x)"
+            f"other observed variables (only in one of the models: {listed(lacking)}); to leave a "
+            "path out but keep its variable, fix it to 0 (0*x)"
         )
     if {*a.model.covariates} != {*b.model.covariates}:
         differing = sorted({*a.model.covariates} ^ {*b.model.covariates})

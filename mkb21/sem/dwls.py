@@ -74,7 +74,7 @@ def fit_ordered(model, selected, options):
         free=options["free"],
         labels=options["labels"],
     )
-    statistics = [_statistics(model, ordered, levels, f) for f in selected.frames]
+    statistics = [statistics_of(model, ordered, levels, f) for f in selected.frames]
     objective = DwlsObjective(layout, statistics)
     check_identified(layout, objective.jacobian)
     means, thresholds = zip(*[_starting_means(model, s) for s in statistics], strict=True)
@@ -105,7 +105,7 @@ def _ordered(model, asked):
     return tuple(name for name in model.observed if name in asked)
 
 
-def _statistics(model, ordered, levels, frame):
+def statistics_of(model, ordered, levels, frame):
     """Return the `Statistics` of one group."""
     table = ordinal_moments(frame, ordered, model.covariates, levels)
     place = {name: i for i, name in enumerate(model.observed)}

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from mkb21.sem.bootstrapping import check_numbers, computed, levels_of
-from mkb21.sem.solution import _root, delta_method, wald
+from mkb21.sem.solution import delta_method, positive_root, wald
 from mkb21.sem.structure import PATH
 
 # ---- Monte Carlo ---------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ def _effect_values(structure, theta, chosen):
     implied = structure.implied(theta)
     direct = path_matrix(structure, implied)
     total = implied.inverse - np.eye(structure.m)
-    sd = _root(np.diag(implied.latent_cov))
+    sd = positive_root(np.diag(implied.latent_cov))
     raw, scale = [], []
     for effect, way in chosen:
         start, end = way[0], way[-1]

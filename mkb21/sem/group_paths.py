@@ -165,7 +165,7 @@ def _likelihood_ratios(one, paths):
 
 def _path_message(one, table, dropped, sizes):
     """Return in words what differs, and what is doubtful about it."""
-    each = ", ".join(f"{row.group} {row.n}" for row in sizes.itertuples())
+    each = ", ".join(f"{row.group}: n = {row.n}" for row in sizes.itertuples())
     text = f"{one.model.name} by {one.group} ({each}), {one.estimator}. "
     if dropped:
         text += f"Left out, constant in a group: {', '.join(dropped)}. "

@@ -384,7 +384,7 @@ def _problems(fits):
 def _message(fits, table, level, sizes, cutoffs):
     """Return in words what holds, and what is doubtful about it."""
     first = fits["configural"]
-    each = ", ".join(f"{row.group} {row.n}" for row in sizes.itertuples())
+    each = ", ".join(f"{row.group}: n = {row.n}" for row in sizes.itertuples())
     verdicts = ", ".join(f"{row.step}: {row.verdict}" for row in table.itertuples())
     allowed = table.set_index("step")["allowed"].get(level, "nothing")
     text = f"{first.model.name} by {first.group} ({each}), {first.estimator}. {verdicts}. "

@@ -16,7 +16,7 @@ from mkb21.sem import saturated
 from mkb21.sem.layout import Layout
 from mkb21.sem.normal import NormalObjective
 from mkb21.sem.sample import LOG_2PI, deviance
-from mkb21.sem.spec import _row
+from mkb21.sem.spec import parameter_row
 from mkb21.sem.structure import Structure
 
 
@@ -201,15 +201,16 @@ def baseline_model(model, samples, layout):
     fixed at the sample's. The estimates are the moments of what is observed of each variable.
     """
     others = [name for name in model.observed if name not in model.covariates]
-    rows = [_row(name, "~~", name) for name in others]
+    rows = [parameter_row(name, "~~", name) for name in others]
     rows += [
-        _row(a, "~~", b, exogenous=True)
+        parameter_row(a, "~~", b, exogenous=True)
         for i, a in enumerate(model.covariates)
         for b in model.covariates[i:]
     ]
     if layout.mean_structure:
         rows += [
-            _row(name, "~1", "", exogenous=name in model.covariates) for name in model.observed
+            parameter_row(name, "~1", "", exogenous=name in model.covariates)
+            for name in model.observed
         ]
     independent = replace(model, latents=(), parameters=pd.DataFrame(rows), definitions=())
     tables = []

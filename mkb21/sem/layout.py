@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from mkb21.sem.formula import names_in, rename
-from mkb21.sem.spec import Model, parameter_table, terms_of_group
+from mkb21.sem.spec import Model, parameter_row, parameter_table, terms_of_group
 
 EQUAL = (
     "loadings",
@@ -147,19 +147,6 @@ def _table_of_group(model, g, groups, mean_structure, thresholds, labels):
     return table
 
 
-def _new_row(lhs, op, rhs="", value=None, exogenous=False):
-    free = value is None and not exogenous
-    return {
-        "lhs": lhs,
-        "op": op,
-        "rhs": rhs,
-        "label": "",
-        "parameter": f"{lhs}{op}{rhs}" if free else "",
-        "value": float("nan") if value is None else value,
-        "exogenous": exogenous,
-    }
-
-
 def _written(table, op):
     """Return the (lhs, rhs) that the model file has for an operator."""
     rows = table[table["op"] == op]
@@ -170,7 +157,7 @@ def _intercept_rows(model, table, thresholds):
     """Intercepts: free if observed, 0 if latent or ordered, the sample's mean for a covariate."""
     written = _written(table, "~1")
     return [
-        _new_row(
+        parameter_row(
             name,
             "~1",
             value=0.0 if name in model.latents or name in thresholds else None,
@@ -192,10 +179,10 @@ def _threshold_rows(model, table, thresholds):
     for name in model.observed:
         for k in range(thresholds.get(name, 0)):
             if (name, f"t{k + 1}") not in written:
-                yield _new_row(name, "|", f"t{k + 1}")
+                yield parameter_row(name, "|", f"t{k + 1}")
     for name in model.observed:
         if name in thresholds:
-            yield _new_row(name, "~*~", name, value=1.0)
+            yield parameter_row(name, "~*~", name, value=1.0)
 
 
 def _free_latent_means(tables, model, equal):

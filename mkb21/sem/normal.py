@@ -215,16 +215,22 @@ def curvature(structure, theta, matrix, vector):
     return result
 
 
-def casewise_rows(sample, mean, cov, d):
-    """Return the gradient of each case's log-likelihood for each row of derivatives: (n, rows).
-
-    u'WrWv - u'Wv + s u'Wr, with r the residuals of the case.
-    """
+def weighted_residuals(sample, mean, cov):
+    """Return W of each pattern (P, p, p), and W r of each case (n, p), r its residuals."""
     weight = embedded_inverse(cov, sample.seen)
     pull = np.empty_like(sample.data)
     for k, seen in enumerate(sample.seen):
         rows = sample.pattern == k
         pull[rows] = ((sample.data[rows] - mean) * seen) @ weight[k]
+    return weight, pull
+
+
+def casewise_rows(sample, mean, cov, d):
+    """Return the gradient of each case's log-likelihood for each row of derivatives: (n, rows).
+
+    u'WrWv - u'Wv + s u'Wr, with r the residuals of the case.
+    """
+    weight, pull = weighted_residuals(sample, mean, cov)
     left, right = pull @ d.u, pull @ d.v
     constant = np.einsum("ik,nij,jk->nk", d.u, weight, d.v, optimize=True)
     return left * right - constant[sample.pattern] + d.s * left

@@ -164,7 +164,7 @@ class OrderedRefit:
 
     def __call__(self, times):
         """Refit to the rows, each taken so many times; see `NormalRefit`."""
-        from mkb21.sem.dwls import DwlsObjective, _statistics
+        from mkb21.sem.dwls import DwlsObjective, statistics_of
         from mkb21.sem.search import scoring
 
         layout = self.point.layout
@@ -178,7 +178,7 @@ class OrderedRefit:
         try:
             with warnings.catch_warnings(action="ignore"):  # correlations near 1, draw after draw
                 statistics = [
-                    _statistics(layout.model, layout.ordered, self.levels, f) for f in frames
+                    statistics_of(layout.model, layout.ordered, self.levels, f) for f in frames
                 ]
         except ValueError as error:
             return failed(self.point, str(error).split(":")[0])

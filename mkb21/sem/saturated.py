@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mkb21.sem.normal import pattern_moments
-from mkb21.sem.sample import embedded_inverse
+from mkb21.sem.normal import pattern_moments, weighted_residuals
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +88,7 @@ def scores(sample, mean, cov, moments):
 
     R: ``lavaan:::lav_mvnorm_missing_scores_mu_vech_sigma``.
     """
-    weight = embedded_inverse(cov, sample.seen)
-    pull = np.empty_like(sample.data)
-    for k, seen in enumerate(sample.seen):
-        rows = sample.pattern == k
-        pull[rows] = ((sample.data[rows] - mean) * seen) @ weight[k]
+    weight, pull = weighted_residuals(sample, mean, cov)
     i, j = moments.rows, moments.columns
     products = pull[:, i] * pull[:, j] - weight[:, i, j][sample.pattern]
     return np.concatenate([pull[:, moments.means], products * moments.half], axis=1)

@@ -82,7 +82,7 @@ def _standardised(places, n_latent, implied):
     (op, lhs, rhs), raw = places, implied.values
     variance, covariance = (op == "~~") & (lhs == rhs), (op == "~~") & (lhs != rhs)
     latent = np.diag(implied.latent_cov)[:n_latent]
-    sd = _root(np.concatenate([latent, np.diag(implied.cov)]))
+    sd = positive_root(np.concatenate([latent, np.diag(implied.cov)]))
     residual = np.empty_like(sd)
     residual[lhs[variance]] = np.sqrt(raw[variance] * np.sign(raw[variance].real))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -95,7 +95,7 @@ def _standardised(places, n_latent, implied):
         return np.where(np.isfinite(scale), raw * scale, np.nan)
 
 
-def _root(variances):
+def positive_root(variances):
     """Return square roots, NaN for a negative variance (complex numbers would hide it)."""
     return np.sqrt(np.where(variances.real > 0, variances, np.nan))
 

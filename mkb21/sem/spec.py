@@ -356,7 +356,8 @@ def _is_marker(term, terms):
     return bool(loadings) and term is loadings[0]
 
 
-def _row(lhs, op, rhs, label="", value=None, exogenous=False):
+def parameter_row(lhs, op, rhs="", label="", value=None, exogenous=False):
+    """Return one row of a parameter table: free, unless it has a value or is fixed at the sample's."""
     free = value is None and not exogenous
     return {
         "lhs": lhs,
@@ -376,7 +377,7 @@ def _written_row(term, marker):
     label = _label(modifier)
     if marker and number is None and modifier != "NA":
         number = 1.0
-    return _row(term["lhs"], term["op"], term["rhs"], label, number)
+    return parameter_row(term["lhs"], term["op"], term["rhs"], label, number)
 
 
 def _default_rows(terms, kinds):
@@ -388,12 +389,14 @@ def _default_rows(terms, kinds):
     written = {frozenset((t["lhs"], t["rhs"])) for t in terms if t["op"] == "~~"}
     single = _single_indicators(terms)
     rows = [
-        _row(a, "~~", b, value=0.0 if a == b and a in single else None)
+        parameter_row(a, "~~", b, value=0.0 if a == b and a in single else None)
         for a, b in pairs
         if frozenset((a, b)) not in written
     ]
     rows += [
-        _row(a, "~~", b, exogenous=True) for i, a in enumerate(covariates) for b in covariates[i:]
+        parameter_row(a, "~~", b, exogenous=True)
+        for i, a in enumerate(covariates)
+        for b in covariates[i:]
     ]
     return rows
 
