@@ -79,6 +79,17 @@ def test_numbers_come_from_the_fit(results, fit):
     assert "seeing → speed: b = " in text
     for row in paths.itertuples():
         assert f"{abs(row.estimate):.2f}" in text and f"{abs(row.std_all):.2f}" in text
+    rows = fit.residuals
+    large, largest = (rows["residual"].abs() > 0.1).sum(), rows["residual"].iloc[0]
+    assert 0 < large < len(rows)
+    assert f"{large} of {len(rows)} residual correlations above 0.10" in content(
+        results, "Local fit"
+    )
+    assert f"the largest {abs(largest):.2f}" in content(results, "Local fit").replace("−", "")
+    std = fit.estimates.query("op == '=~'")["std_all"]
+    assert f"from {std.min():.2f} to {std.max():.2f}" in content(results, "Loadings")
+    r_squared = fit.r_squared.set_index("variable")["r_squared"]["speed"]
+    assert content(results, "Explained variance (R²)") == f"speed {r_squared:.2f}."
     assert "301 of 301" in content(results, "Sample and exclusions")
     assert "(dropped: took part twice 57)" in content(results, "Sample and exclusions")
     assert content(results, "Reliability") == "omega: speed 0.69."
