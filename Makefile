@@ -23,7 +23,7 @@ help:
 	@echo "make clean      remove .venv and everything that a run makes anew, figures excepted"
 
 run: $(READY)
-	@$(IN_VENV) mkb21.cli run $(WAVE) $(ARGS)
+	@$(IN_VENV) mkb21.run.cli run $(WAVE) $(ARGS)
 
 test: $(READY)
 	@$(IN_VENV) ruff check
@@ -34,7 +34,7 @@ test-all: $(READY)
 	@$(IN_VENV) pytest -m "" $(ARGS)
 
 bench: $(READY)
-	@.venv/bin/python tests/benchmarks/bench.py $(ARGS)
+	@.venv/bin/python semfit/tests/benchmarks/bench.py $(ARGS)
 
 lab: $(READY)
 	@$(IN_VENV) jupyterlab $(ARGS)
@@ -51,7 +51,7 @@ lock:
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet uv
 	@.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra test \
-		--custom-compile-command "make lock" --output-file requirements.lock $(ARGS) pyproject.toml
+		--custom-compile-command "make lock" --no-emit-package semfit --output-file requirements.lock $(ARGS) pyproject.toml semfit/pyproject.toml
 	@rm -rf .venv-lock
 
 clean:
@@ -59,7 +59,7 @@ clean:
 
 # The stamp is the last thing made, so that an interrupted installation is taken up again.
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml semfit/pyproject.toml
 	@rm -f $@
 	@$(PYTHON) -c '$(RECENT)' || { \
 		echo "Python 3.11 or newer is needed, and $(PYTHON) is not: make PYTHON=python3.12, for instance" >&2; \
@@ -69,7 +69,7 @@ $(READY): requirements.lock pyproject.toml
 		exit 1; }
 	@echo "Installing the packages of requirements.lock in .venv (once; some minutes)"
 	@.venv/bin/python -c '$(RECENT)' 2>/dev/null || $(PYTHON) -m venv --clear .venv
-	@{ $(PIP) --progress-bar off -r requirements.lock && $(PIP) --quiet --no-deps --editable . && touch $@; } | \
+	@{ $(PIP) --progress-bar off -r requirements.lock && $(PIP) --quiet --no-deps --editable ./semfit --editable . && touch $@; } | \
 		awk '/^(Collecting|Processing|Requirement already)/ && ++n % 25 == 0 { print "  " n " packages found"; fflush() } \
 		     /^Installing collected/ { print "  installing them"; fflush() }'
 	@test -f $@

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from mkb21.paths import Project
+from mkb21.run.paths import Project
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -80,7 +80,7 @@ def make_project(root):
 def call(*arguments, cwd=None):
     """Start the command as a user does; its standard output and error as text."""
     return subprocess.run(
-        [sys.executable, "-m", "mkb21.cli", *map(str, arguments)],
+        [sys.executable, "-m", "mkb21.run.cli", *map(str, arguments)],
         cwd=cwd,
         check=False,
         capture_output=True,

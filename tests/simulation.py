@@ -14,10 +14,10 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import norm
 
-from mkb21 import sem
-from mkb21.instrument import load_wave
-from mkb21.paths import Project
+import semfit as sem
 from mkb21.reconstruct import load_assumptions, planted_paths
+from mkb21.run.paths import Project
+from mkb21.survey.instrument import load_wave
 
 TABLE = Path(__file__).parent / "reference" / "simulation.csv"
 SETS = 200
@@ -105,7 +105,7 @@ class Population:
 @cache
 def model():
     """The model of the analysis; without its defined effects, which cost time and are not looked at."""
-    lines = sem.read_model("gebruiksmodel").text.splitlines()
+    lines = sem.read_model("gebruiksmodel", Project(Path(__file__).parents[1]).models).text.splitlines()
     return sem.read_model("\n".join(line for line in lines if ":=" not in line))
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from mkb21 import cleaning
-from mkb21.ingest import NOTES, RawExport, Source
-from mkb21.instrument import load_wave
-from mkb21.paths import Project
+from mkb21.run.paths import Project
+from mkb21.survey import cleaning
+from mkb21.survey.ingest import NOTES, RawExport, Source, read_export
+from mkb21.survey.instrument import load_wave
 
 ROOT = Path(__file__).parents[1]
 NAN = float("nan")
@@ -707,3 +707,18 @@ def test_codes_that_are_no_slips_are_refused(tmp_path):
         cleaning.clean(export(wave, [{"happy": 9}] * 3 + [{"happy": 2}] * 3), wave)
     two = cleaning.clean(export(wave, [{"happy": 9}] * 2 + [{"happy": 2}] * 3), wave)
     assert (two.ledger["rule"] == "out_of_range").sum() == 2
+
+
+def test_the_references_of_semfit_rest_on_this_wave():
+    """semfit's references of the Gebruiksmodel use the responses that cleaning gives now."""
+    project = Project(ROOT)
+    wave = load_wave(project, "2012")
+    responses = cleaning.clean(read_export(project, wave), wave).responses
+    users = responses[responses["user"] == 1].reset_index(drop=True)
+    path = ROOT / "semfit" / "tests" / "reference" / "estimators" / "data_wave2012.csv"
+    reference = pd.read_csv(path)
+    for name in [column for column in reference if column in users]:
+        np.testing.assert_allclose(
+            users[name].to_numpy(dtype=float, na_value=np.nan), reference[name], atol=1e-9
+        )
+    assert len(users) == len(reference)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, call
 
-from mkb21 import __version__, cli
-from mkb21.instrument import NOTICE
-from mkb21.paths import Project
+from mkb21 import __version__
+from mkb21.run import cli
+from mkb21.run.paths import Project
+from mkb21.survey.instrument import NOTICE
 
 REGISTER = (
     "id,label,published,computed,holds\n"

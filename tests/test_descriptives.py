@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mkb21 import descriptives as d
+from mkb21.survey import descriptives as d
 
 REFERENCE = Path(__file__).parent / "reference"
 LIKERT = ["A1", "A2", "A3", "A4", "A5", "N1", "N2"]

@@ -8,7 +8,7 @@ from matplotlib.patches import ArrowStyle, Ellipse, FancyArrowPatch, Rectangle
 from matplotlib.path import Path
 from test_figures import LONG, NOTICE, assert_readable, drawn_texts
 
-from mkb21 import diagrams, figures
+from mkb21.page import diagrams, figures
 
 FLOW = pd.DataFrame(
     {

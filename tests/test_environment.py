@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from mkb21.paths import Project
+from mkb21.run.paths import Project
 
 REPOSITORY = Path(__file__).parents[1]
 SET_BY_THE_OWNER = {
@@ -27,14 +27,19 @@ SET_BY_THE_OWNER = {
     "nbval",
 }
 
-PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT, SEMFIT = (
+    tomllib.loads((REPOSITORY / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for folder in ("", "semfit")
+)
+EXTRAS = [text for extra in PYPROJECT["optional-dependencies"].values() for text in extra]
 LOCK_TEXT = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
 LOCK = [
     Requirement(line) for line in LOCK_TEXT.splitlines() if line and not line.startswith((" ", "#"))
 ]
 DIRECT = [
     Requirement(text)
-    for text in PYPROJECT["dependencies"] + PYPROJECT["optional-dependencies"]["test"]
+    for text in PYPROJECT["dependencies"] + SEMFIT["dependencies"] + EXTRAS
+    if text != SEMFIT["name"]  # in this repository, not in the lock
 ]
 ENVIRONMENT = yaml.safe_load((REPOSITORY / "environment.yml").read_text(encoding="utf-8"))
 
@@ -79,7 +84,7 @@ def test_this_environment_is_the_locked_one():
 
 def test_conda_users_get_exactly_the_lock():
     *conda, pip = ENVIRONMENT["dependencies"]
-    assert pip == {"pip": ["-r requirements.lock", "-e ."]}
+    assert pip == {"pip": ["-r requirements.lock", "-e ./semfit", "-e ."]}
     assert [entry.split("=")[0] for entry in conda] == ["python", "pip"]
 
 
@@ -133,6 +138,6 @@ def test_what_a_run_makes_anew_is_not_committed(ignored, path):
     assert ignored(path)
 
 
-@pytest.mark.parametrize("path", ["figures/2012/fig01.svg", "data/waves/2099.yaml", "mkb21/cli.py"])
+@pytest.mark.parametrize("path", ["figures/2012/fig01.svg", "data/waves/2099.yaml", "mkb21/run/cli.py", "data/models/gebruiksmodel.lav"])
 def test_what_people_edit_and_the_figures_are_committed(ignored, path):
     assert not ignored(path)

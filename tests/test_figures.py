@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.text import Text
 from PIL import Image
 
-from mkb21 import figures
+from mkb21.page import figures
 
 NOTICE = "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van 2012 weergeven."
 LONG = (

@@ -12,9 +12,9 @@ import pyreadstat
 import pytest
 import yaml
 
-from mkb21.ingest import read_export
-from mkb21.instrument import load_wave
-from mkb21.paths import Project
+from mkb21.run.paths import Project
+from mkb21.survey.ingest import read_export
+from mkb21.survey.instrument import load_wave
 
 ROOT = Path(__file__).parents[1]
 NAN = float("nan")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mkb21.instrument import LANGUAGES, load_instrument, load_wave
-from mkb21.paths import Project
+from mkb21.run.paths import Project
+from mkb21.survey.instrument import LANGUAGES, load_instrument, load_wave
 
 ROOT = Path(__file__).parents[1]
 

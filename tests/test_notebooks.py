@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 from matplotlib.testing.compare import calculate_rms
 
-from mkb21 import pipeline
-from mkb21.instrument import load_wave
-from mkb21.paths import Project
+from mkb21.run import pipeline
+from mkb21.run.paths import Project
+from mkb21.survey.instrument import load_wave
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mkb21.paths import Project
+from mkb21.run.paths import Project
 
 
 @pytest.fixture

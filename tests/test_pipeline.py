@@ -12,9 +12,9 @@ import pytest
 from conftest import FOLDER, PARAMETERS, REPOSITORY, write_notebook
 from nbformat.v4 import new_output
 
-from mkb21 import pipeline, provenance
-from mkb21.paths import Project
-from mkb21.pipeline import NotebookError, run
+from mkb21.run import pipeline, provenance
+from mkb21.run.paths import Project
+from mkb21.run.pipeline import NotebookError, run
 
 SEVEN = {"seed": 7}  # the settings of the first run
 
@@ -136,7 +136,7 @@ def test_nothing_changed_means_that_nothing_runs(done, capsys):
 
 def test_nothing_changed_needs_no_slow_import(done):
     program = (
-        "import sys; from mkb21 import pipeline; from mkb21.paths import Project\n"
+        "import sys; from mkb21.run import pipeline; from mkb21.run.paths import Project\n"
         "pipeline.run(Project.find(), '2012', {'seed': 7}); pipeline.summary(Project.find(), '2012')\n"
         "print({'papermill', 'pandas', 'numpy', 'nbformat', 'IPython'} & set(sys.modules))"
     )
@@ -190,20 +190,27 @@ def test_a_result_edited_by_hand_is_made_again(done):
     assert note.read_text() == "nl 7"
 
 
-@pytest.mark.parametrize("changed", ["paths.py", "models/some.lav", "requirements.lock"])
+@pytest.mark.parametrize(
+    "changed", ["mkb21/run/paths.py", "semfit/fitting/search.py", "requirements.lock"]
+)
 def test_changed_code_or_versions_run_everything(done, tmp_path, monkeypatch, changed):
-    package = tmp_path / "package"
-    (package / "models").mkdir(parents=True)
-    for name in ("pipeline.py", "paths.py", "models/some.lav"):
-        (package / name).write_text("before")
+    for name in ("mkb21/run/paths.py", "semfit/fitting/search.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("before")
     (done.root / "requirements.lock").write_text("before")
-    monkeypatch.setattr(pipeline, "__file__", str(package / "pipeline.py"))
+    monkeypatch.setattr(pipeline, "packages", lambda: [tmp_path / "mkb21", tmp_path / "semfit"])
     only(done, "03_note")
     again(done)
     assert again(done).ran == ()
-    folder = done.root if changed == "requirements.lock" else package
+    folder = done.root if changed == "requirements.lock" else tmp_path
     (folder / changed).write_text("after")
     assert again(done).ran == ("03_note",)
+
+
+def test_the_code_of_both_packages_is_in_the_key():
+    found = {package.name: list(package.rglob("*.py")) for package in pipeline.packages()}
+    assert list(found) == ["mkb21", "semfit"]
+    assert all(len(files) > 10 for files in found.values())
 
 
 def test_force_runs_what_is_up_to_date(done):
@@ -316,7 +323,7 @@ def test_a_stopped_run_leaves_nothing_half_written_and_the_next_one_recovers(don
     pause = "import os, time\\nPath('kernel').write_text(str(os.getpid()))\\ntime.sleep(60)\\n"
     edit(done, "02_double", "numbers = [", f"{pause}numbers = [")
     process = subprocess.Popen(
-        [sys.executable, "-m", "mkb21.cli", "run", "2012", "--set", "seed=7"],
+        [sys.executable, "-m", "mkb21.run.cli", "run", "2012", "--set", "seed=7"],
         cwd=done.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mkb21 import published
-from mkb21.cleaning import clean, derive
-from mkb21.ingest import read_export
-from mkb21.instrument import load_wave
-from mkb21.paths import Project
+from mkb21.run.paths import Project
+from mkb21.survey import published
+from mkb21.survey.cleaning import clean, derive
+from mkb21.survey.ingest import read_export
+from mkb21.survey.instrument import load_wave
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "data" / "published" / "2012.csv"

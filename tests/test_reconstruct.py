@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 from test_instrument import edit, faults, line_of
 
-from mkb21 import published, reconstruct
-from mkb21.cleaning import clean, ledger_summary
-from mkb21.ingest import read_export
-from mkb21.instrument import load_wave
-from mkb21.paths import Project
+from mkb21 import reconstruct
 from mkb21.reconstruct.answers import nearest_counts
 from mkb21.reconstruct.model import Draws, Plan, indicators, latents
+from mkb21.run.paths import Project
+from mkb21.survey import published
+from mkb21.survey.cleaning import clean, ledger_summary
+from mkb21.survey.ingest import read_export
+from mkb21.survey.instrument import load_wave
 
 PROJECT = Project(Path(__file__).parents[1])
 OTHER_SEEDS = (7, 8)

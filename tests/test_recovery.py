@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from mkb21 import published, sem
-from mkb21.cleaning import derive, scores
-from mkb21.instrument import load_wave
-from mkb21.paths import Project
+import semfit as sem
 from mkb21.reconstruct import load_assumptions, planted_paths, simulate
+from mkb21.run.paths import Project
+from mkb21.survey import published
+from mkb21.survey.cleaning import derive, scores
+from mkb21.survey.instrument import load_wave
 
 PROJECT = Project(Path(__file__).parents[1])
 TOLERANCE = 0.05  # half of the difference that must not pass
@@ -55,7 +56,7 @@ def users(everybody):
 
 @pytest.fixture(scope="module")
 def fit(users):
-    return sem.fit(sem.read_model("gebruiksmodel"), users)
+    return sem.fit(sem.read_model("gebruiksmodel", PROJECT.models), users)
 
 
 def deviating(fit, planted):
@@ -110,7 +111,7 @@ def test_other_planted_paths_give_other_estimates(wave, assumptions):
     model = assumptions.model.model_copy(update={"paths": changed})
     other = assumptions.model_copy(update={"model": model})
     frame = respondents(wave, other, times=8)
-    fitted = sem.fit(sem.read_model("gebruiksmodel"), frame[frame["user"] == 1])
+    fitted = sem.fit(sem.read_model("gebruiksmodel", PROJECT.models), frame[frame["user"] == 1])
     found = fitted.estimates.set_index(["lhs", "rhs"])["std_all"]
     assert found["motivation", "east"] == pytest.approx(0.2, abs=TOLERANCE)
     assert found["perception", "use"] == pytest.approx(0.4, abs=TOLERANCE)
@@ -190,7 +191,7 @@ def test_bias_and_coverage_over_many_reconstructions(wave, assumptions):
     off, held = [], []
     for seed in range(1, 25):
         frame = respondents(wave, assumptions, TIMES, seed)
-        fitted = sem.fit(sem.read_model("gebruiksmodel"), frame[frame["user"] == 1])
+        fitted = sem.fit(sem.read_model("gebruiksmodel", PROJECT.models), frame[frame["user"] == 1])
         both = fitted.estimates.merge(planted_paths(assumptions), on=["lhs", "op", "rhs"])
         off.append(both["std_all"] - both["planted"])
         held.append(both["planted"].between(both["std_ci_low"], both["std_ci_high"]))

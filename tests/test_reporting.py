@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mkb21 import provenance, sem
-from mkb21.paths import Project
-from mkb21.reporting import ITEMS, Results, reported_column, reporting_table
+import semfit as sem
+from mkb21.page.reporting import ITEMS, Results, reported_column, reporting_table
+from mkb21.run import provenance
+from mkb21.run.paths import Project
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[1] / "semfit" / "tests" / "reference"
 MODEL = "visual =~ x1 + x2 + x3\nspeed =~ x7 + x8 + x9\nspeed ~ a*visual + ageyr\ntwice := 2*a"
 
 

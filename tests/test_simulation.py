@@ -30,7 +30,7 @@ import simulation
 from scipy.stats import binom
 from simulation import CONDITIONS, FIT, PATH, SETS
 
-from mkb21 import sem
+import semfit as sem
 
 MAIN = {(c.name, c.n): next(iter(c.fits)) for c in CONDITIONS}
 SURE = 0.999  # of what chance gives

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mkb21 import tables
+from mkb21.page import tables
 
 NOTICE = "Reconstructie: verzonnen respondenten. <Geen> waarnemingen & *geen* bevindingen."
 FRAME = pd.DataFrame(

@@ -7,9 +7,9 @@ import pandas as pd
 from scipy.optimize import LinearConstraint, milp
 from scipy.stats import norm
 
-from mkb21 import published
 from mkb21.reconstruct.assumptions import Marginal
 from mkb21.reconstruct.model import Plan, unique_parts
+from mkb21.survey import published
 
 STRAIGHT_ANSWER = 4  # what straight-liners answer throughout
 

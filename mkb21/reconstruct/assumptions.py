@@ -7,7 +7,7 @@ from collections import Counter
 import pandas as pd
 from pydantic import Field
 
-from mkb21.instrument import SourceFile, Strict, Wave, build, closest, read_yaml
+from mkb21.survey.instrument import SourceFile, Strict, Wave, build, closest, read_yaml
 
 Marginal = list[float] | dict[str, float]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mkb21 import published
-from mkb21.cleaning import derive
-from mkb21.instrument import Instrument, Wave, load_wave
 from mkb21.reconstruct.assumptions import Assumptions, ExportRows, load_assumptions
 from mkb21.reconstruct.model import Draws
 from mkb21.reconstruct.respondents import Sample, simulate
+from mkb21.survey import published
+from mkb21.survey.cleaning import derive
+from mkb21.survey.instrument import Instrument, Wave, load_wave
 
 
 def write(project, wave: str, seed: int | None = None, out: Path | None = None) -> list[Path]:
@@ -21,7 +21,7 @@ def write(project, wave: str, seed: int | None = None, out: Path | None = None) 
 
     Parameters
     ----------
-    project : mkb21.paths.Project
+    project : mkb21.run.paths.Project
     wave : str
     seed : int, optional
         Default: the seed in the assumptions.

@@ -8,8 +8,8 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from mkb21.instrument import Instrument
 from mkb21.reconstruct.assumptions import Assumptions, Model
+from mkb21.survey.instrument import Instrument
 
 
 class Draws:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mkb21.cleaning import derive
-from mkb21.instrument import Wave
 from mkb21.reconstruct.answers import at_least_one, block_answers, cut
 from mkb21.reconstruct.assumptions import Assumptions
 from mkb21.reconstruct.model import (
@@ -20,6 +18,8 @@ from mkb21.reconstruct.model import (
     other_scores,
     standardize,
 )
+from mkb21.survey.cleaning import derive
+from mkb21.survey.instrument import Wave
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,471 @@
+"""Figures that are drawn piece by piece on a sheet in inches: flow, claims, path diagram.
+
+The rules of `figures` hold here too: tidy frames and labels in, a Figure out, in the house style.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse, FancyArrowPatch, Rectangle
+from matplotlib.path import Path
+
+from mkb21.page.figures import (
+    FULL,
+    GREY,
+    INK,
+    LINE,
+    NORMAL,
+    PAD,
+    PALE,
+    SMALL,
+    checked,
+    label,
+    sheet,
+    short,
+    style,
+    text_width,
+    translate,
+    wrap,
+)
+from mkb21.page.tables import interval, number, p_value
+
+WORDS = {
+    True: ("✓ klopt", "✓ holds"),
+    False: ("✗ wijkt af", "✗ fails"),
+    "percentages": ("Percentages", "Percentages"),
+    "means": ("Gemiddelden", "Means"),
+    "counts": ("Aantallen", "Counts"),
+    "orders": ("Plaats in een volgorde", "Place in an order"),
+    "alpha": ("Cronbachs alfa", "Cronbach's alpha"),
+    "max_gap": ("Grootste verschil", "Largest difference"),
+    "claims": (
+        "{} van {} kloppen. Ring, balk, eerste getal: gepubliceerd of gelezen; stip, tweede: berekend. ↑: van onder.",
+        "{} of {} hold. Ring, bar, first number: published or read as; dot, second: computed. ↑: from below.",
+    ),
+    "paths": (
+        "Gestandaardiseerde coëfficiënten [95%-interval]; onderbroken: p ≥ ,05.",
+        "Standardised coefficients [95% interval]; dashed: p ≥ .05.",
+    ),
+    "shapes": (
+        " Ellips: latent; rechthoek: waargenomen.",
+        " Ellipse: latent; rectangle: observed.",
+    ),
+    "covariates": ("Covariaten, effect op:", "Covariates, effect on:"),
+}
+PANELS = {  # kind of claim -> its statistics
+    "percentages": ("percent", "percent_of_rows", "min_percent", "max_percent"),
+    "means": ("mean", "scale_mean"),
+    "counts": ("n_rows", "n_answering", "n_items"),
+}
+DECIMALS = {"percentages": 1, "counts": 0, "orders": 0, "alpha": 4}  # of what was computed; else 3
+ORDERS = ("largest", "smallest", "rank", "top")
+WIDE = FULL - 2 * PAD
+NAMES = 1.9  # inches for the names of covariates
+
+
+# --- flow of respondents -------------------------------------------------------------------------
+
+
+@style()
+def flow(frame, labels, language, title=None) -> Figure:
+    """Respondents from the first step to the last, downwards, with those dropped at the right.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        step, dropped, remaining: the first and the last row are boxes of those who remain, the rows
+        between are exclusions, as `cleaning.clean` gives.
+    labels : dict
+        Step -> text.
+    language, title : str
+    """
+    rows = checked(frame, ["step"], ["dropped", "remaining"])
+    translate(WORDS, language)
+    if len(rows) < 2:
+        raise ValueError("A flow needs at least two rows: its start and its end.")
+    before = rows["remaining"].shift().iloc[1:]
+    if (before - rows["dropped"].iloc[1:] != rows["remaining"].iloc[1:]).any():
+        raise ValueError("The flow does not add up: remaining must be what remained minus dropped.")
+    last = len(rows) - 1
+    texts = []
+    for position, row in enumerate(rows.itertuples()):
+        end, text = position in (0, last), label(row.step, labels)
+        n = f"n = {number(row.remaining if end else row.dropped, 0, language)}"
+        texts.append(f"{wrap(text, 2.4)}\n{n}" if end else wrap(f"{text}: {n}", 3.5))
+    heights = np.array([LINE[NORMAL] * (text.count("\n") + 1) + 0.14 for text in texts])
+    tops = np.append(0, (heights + 0.2).cumsum()[:-1]) + 0.02
+    figure, axes = sheet(FULL, tops[-1] + heights[-1] + 0.04, title)
+    spine = 1.55
+    axes.add_patch(_arrow([(spine, tops[0] + heights[0]), (spine, tops[-1])]))
+    for position, (text, top, height) in enumerate(zip(texts, tops, heights, strict=True)):
+        middle = top + height / 2
+        if position in (0, last):
+            _box(axes, text, spine, middle, 2.6, height)
+            continue
+        axes.add_patch(_arrow([(spine, middle), (2.9, middle)]))
+        _box(axes, text, 4.75, middle, 3.7, height)
+        if position < last - 1:
+            left = f"n = {number(rows.at[position, 'remaining'], 0, language)}"
+            how = {"ha": "right", "va": "center", "fontsize": SMALL}
+            axes.text(spine - 0.08, top + height + 0.1, left, **how)
+    return figure
+
+
+def _box(axes, text, x, y, width, height, latent=False, size=NORMAL) -> None:
+    """A rectangle, or an ellipse for a latent variable, around (x, y) with a text in it."""
+    how = {"facecolor": "white", "edgecolor": INK, "linewidth": 0.9, "zorder": 3}
+    if latent:
+        axes.add_patch(Ellipse((x, y), width, height, **how))
+    else:
+        axes.add_patch(Rectangle((x - width / 2, y - height / 2), width, height, **how))
+    axes.text(x, y, text, ha="center", va="center", fontsize=size, zorder=4, linespacing=1.15)
+
+
+def _arrow(points, width=0.8, dashed=False, both=False) -> FancyArrowPatch:
+    how = {"arrowstyle": "<|-|>" if both else "-|>", "mutation_scale": 6 + 1.8 * width, "zorder": 2}
+    how |= {"linewidth": width, "linestyle": (0, (4, 2.5)) if dashed else "-", "color": INK}
+    return FancyArrowPatch(path=Path(points), **how)
+
+
+# --- published against computed ------------------------------------------------------------------
+
+
+@style()
+def claims(register, labels, language, title=None) -> Figure:
+    """Every published number against the computed one, in panels by kind of statistic.
+
+    Parameters
+    ----------
+    register : DataFrame
+        id, statistic, comparator, value, lower, upper, computed, holds; optional: decimals: as
+        `published.compare` gives. A claim that could not be computed (NaN) has no dot.
+    labels : dict
+        id -> text; a claim without a label is shown by its id.
+    language, title : str
+    """
+    needed = ["id", "statistic", "comparator", "value", "lower", "upper", "computed", "holds"]
+    rows, words = checked(register, needed), translate(WORDS, language)
+    rows["text"] = [wrap(str(labels.get(i, i)), 1.3, SMALL) for i in rows["id"]]
+    rows["height"] = LINE[SMALL] * (rows["text"].str.count("\n") + 1) + 0.035
+    of = {statistic: panel for panel, known in PANELS.items() for statistic in known}
+    panel = rows["statistic"].map(lambda statistic: of.get(statistic, statistic))
+    panels = rows.groupby(panel.mask(rows["comparator"].isin(ORDERS), "orders"), sort=False)
+    placed, used = [], [0.0, 0.0]
+    for name, part in sorted(panels, key=lambda item: -item[1]["height"].sum()):
+        side = int(used[1] < used[0])  # the next panel goes where there is most room
+        placed.append((part, name, side * (WIDE / 2 + 0.06), used[side] + 0.1))
+        used[side] += part["height"].sum() + 0.5
+    caption = words["claims"].format(int(rows["holds"].sum()), len(rows))
+    figure, axes = sheet(FULL, max(used), title, caption)
+    for part, name, x, y in placed:
+        _claims_panel(axes, part, name, x, y, words, language)
+    return figure
+
+
+def _claims_panel(axes, part, name, x, y, words, language) -> None:
+    """One kind of statistic: its name, a row per claim, and the ends of the scale below."""
+    axes.text(x, y, words.get(name, name), weight="bold", fontsize=SMALL, va="center")
+    low, high = _limits(part, name)
+    left, right = x + 1.4, x + 1.78
+
+    def scale(value):
+        return left + (right - left) * (np.clip(value, low, high) - low) / (high - low)
+
+    top = y = y + 0.1
+    for row in part.itertuples():
+        middle = y + row.height / 2
+        if not row.holds:
+            axes.add_patch(Rectangle((x - 0.02, y), 3.3, row.height, color=PALE, lw=0, zorder=0))
+        _claims_row(axes, row, name, x, middle, words[bool(row.holds)], language)
+        reach = [scale(row.lower), scale(row.upper)]
+        axes.plot(reach, [middle] * 2, color="#b0b0b0", lw=4, solid_capstyle="butt")
+        printed = row.value if row.comparator == "equals" else row.upper
+        if row.comparator == "equals" or row.lower == row.upper:  # one number, not a reach
+            axes.plot(scale(printed), middle, "o", mfc="none", mec=INK, mew=0.7, ms=5.5)
+        axes.plot(scale(row.computed), middle, "o", color=INK, ms=2.4)
+        y += row.height
+    axes.vlines([left, right], top, y, color=GREY, lw=0.5, zorder=0)
+    for end, value in ((left, low), (right, high)):
+        shown = short(value, 2, language) + ("%" if name == "percentages" else "")
+        axes.text(end, y + 0.08, shown, fontsize=SMALL, ha="center", va="center")
+
+
+def _claims_row(axes, row, name, x, y, verdict, language) -> None:
+    """The texts of one claim: what it is, published, computed, verdict."""
+    unit = "%" if name == "percentages" else ""
+    computed = number(row.computed, DECIMALS.get(name, 3), language)
+    computed += unit if pd.notna(row.computed) else ""
+    how = {"va": "center", "fontsize": SMALL}
+    axes.text(x, y, row.text, **how)
+    axes.text(x + 2.37, y, _printed(row, unit, language), ha="right", **how)
+    axes.text(x + 2.78, y, computed, ha="right", **how)
+    axes.text(x + 2.83, y, verdict, **how)
+
+
+def _printed(row, unit, language) -> str:
+    """What was published, as short as it can be read: 40%, > 50%, 50–55%, ≤ 3 (a place)."""
+    if row.comparator == "between":
+        return f"{short(row.value, 3, language)}–{short(row.value_high, 3, language)}{unit}"
+    if row.comparator in ("greater", "less"):
+        limit, sign = (row.lower, ">") if row.comparator == "greater" else (row.upper, "<")
+        return f"{sign} {short(limit, 1 if unit else 2, language)}{unit}"
+    if row.comparator in ORDERS:
+        sign = {"top": "≤ ", "smallest": "↑ "}.get(row.comparator, "")
+        return f"{sign}{row.upper:.0f}"
+    decimals = getattr(row, "decimals", np.nan)
+    if np.isfinite(decimals):
+        return number(row.value, int(decimals), language) + unit
+    return short(row.value, 3, language) + unit
+
+
+def _limits(part, name) -> tuple[float, float]:
+    """The ends of the scale of a panel."""
+    if name in ("percentages", "alpha"):
+        return 0.0, 100.0 if name == "percentages" else 1.0
+    drawn = ["value", "computed", *(["upper"] if name == "orders" else [])]
+    known = part[drawn].to_numpy(dtype=float)
+    known = known[np.isfinite(known)]
+    low, high = (np.floor(known.min()), np.ceil(known.max())) if len(known) else (0.0, 1.0)
+    low = {"counts": 0.0, "orders": 1.0}.get(name, low)
+    return low, max(high, low + 1)
+
+
+# --- path diagram --------------------------------------------------------------------------------
+
+
+@style()
+def path_diagram(estimates, labels, language, title=None, *, latents=None, layout=None) -> Figure:
+    """The structural part of a model: variables as nodes, standardised paths as arrows.
+
+    Causes stand left of their effects. Observed variables that nothing points at (covariates) are
+    listed in a table below, so that their arrows do not hide the model. A path with p >= .05 is
+    dashed; one without p (a fixed one) is not. Indicators are not drawn.
+
+    Parameters
+    ----------
+    estimates : DataFrame
+        lhs, op, rhs, std_all; optional: p, std_ci_low, std_ci_high. Rows with op "~" (lhs is the
+        effect) and "~~" between variables of the model are drawn; "=~" tells what is latent.
+    labels : dict
+        Variable -> text.
+    language, title : str
+    latents : iterable of str, optional
+        The latent variables. Default: what has loadings.
+    layout : dict, optional
+        Variable -> (column, row), rows upwards. Default: `layered`.
+    """
+    words = translate(WORDS, language)
+    paths, covariances, latent = structural(estimates, latents)
+    nodes = list(dict.fromkeys([*paths["rhs"], *paths["lhs"]]))
+    outer = [node for node in nodes if node not in set(paths["lhs"]) | latent] if latent else []
+    inner = [node for node in nodes if node not in outer]
+    table = paths[paths["rhs"].isin(outer)]
+    drawn = pd.concat([paths, covariances])
+    drawn = drawn[drawn["rhs"].isin(inner) & drawn["lhs"].isin(inner)]
+    arrows = list(zip(drawn["rhs"], drawn["lhs"], drawn["op"]))
+    places = layout or layered(inner, [(a, b) for a, b, op in arrows if op == "~"])
+    absent = [node for node in inner if node not in places]
+    if absent:
+        raise ValueError(f"`layout` gives no place for {absent[0]!r}.")
+    shapes = _shapes({node: places[node] for node in inner}, labels, latent)
+    bottom = max(shape[1] + shape[3] / 2 for shape in shapes.values()) + 0.12
+    _, names, _, high, row = _table_texts(table, labels)
+    listed = high + 0.12 + (row + 0.04) * len(names) if len(table) else 0
+    figure, axes = sheet(FULL, bottom + listed, title, words["paths"] + words["shapes"])
+    for node, (x, y, width, height, is_latent) in shapes.items():
+        _box(axes, wrap(label(node, labels), 0.8 * width), x, y, width, height, is_latent)
+    routes = [route(cause, effect, op, shapes) for cause, effect, op in arrows]
+    texts = [_coefficient(row, language) for row in drawn.itertuples()]
+    spots = label_spots(routes, texts, shapes)
+    for row, points, text, spot in zip(drawn.itertuples(), routes, texts, spots, strict=True):
+        weak = getattr(row, "p", np.nan) >= 0.05
+        width = 0.6 + 3 * min(abs(row.std_all), 1)
+        axes.add_patch(_arrow(points, width, weak, both=row.op == "~~"))
+        how = {"ha": "center", "va": "center", "fontsize": SMALL, "zorder": 5, "linespacing": 1.1}
+        axes.text(*spot, text, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}, **how)
+    if len(table):
+        _covariates(axes, table, labels, bottom, words["covariates"], language)
+    return figure
+
+
+def structural(estimates, latents=None):
+    """The paths, the covariances between their variables, and the set of latent variables.
+
+    Raises
+    ------
+    ValueError
+        No path, a path that stands twice (several groups: draw one of them), a path without number.
+    """
+    rows = checked(estimates, ["lhs", "op", "rhs", "std_all"])
+    latent = set(rows.loc[rows["op"] == "=~", "lhs"] if latents is None else latents)
+    paths = checked(rows[rows["op"] == "~"], [], ["std_all"])
+    nodes = set(paths["lhs"]) | set(paths["rhs"])
+    between = (rows["op"] == "~~") & (rows["lhs"] != rows["rhs"])
+    covariances = rows[between & rows["lhs"].isin(nodes) & rows["rhs"].isin(nodes)]
+    covariances = checked(covariances, [], ["std_all"]) if len(covariances) else covariances
+    twice = paths[paths.duplicated(["lhs", "rhs"])]
+    if len(twice):
+        raise ValueError(f"{twice['lhs'].iloc[0]} ~ {twice['rhs'].iloc[0]} stands twice.")
+    return paths, covariances, latent
+
+
+def layered(nodes, edges) -> dict[str, tuple[int, int]]:
+    """A place for every node: its column is the longest way to it, its row is on a chequerboard.
+
+    Neighbouring columns use odd and even rows in turn, so that a straight arrow over one column
+    does not cross the nodes in it.
+
+    Parameters
+    ----------
+    nodes : list of str
+    edges : list of (cause, effect)
+
+    Returns
+    -------
+    dict
+        Node -> (column, row).
+
+    Raises
+    ------
+    ValueError
+        When the paths run in a circle.
+    """
+    column = dict.fromkeys(nodes, 0)
+    for _ in nodes:
+        for cause, effect in edges:
+            column[effect] = max(column[effect], column[cause] + 1)
+    if any(column[effect] <= column[cause] for cause, effect in edges):
+        raise ValueError("The paths run in a circle: give `layout`.")
+    columns = [[n for n in nodes if column[n] == c] for c in range(max(column.values()) + 1)]
+    tallest = max(map(len, columns))
+    places = {}
+    for c, members in reversed(list(enumerate(columns))):  # effects first: causes follow them
+
+        def height(node):
+            rows = [places[effect][1] for cause, effect in edges if cause == node]
+            return np.mean(rows) if rows else 0.0
+
+        start = c % 2 + 2 * ((tallest - len(members)) // 2)
+        for rank, node in enumerate(sorted(members, key=height)):
+            places[node] = (c, start + 2 * rank)
+    return places
+
+
+def _shapes(places, labels, latent) -> dict[str, tuple]:
+    """Node -> (x, y, width, height, is it latent?) in inches on the sheet."""
+    columns = np.array([column for column, _ in places.values()], dtype=float)
+    rows = np.array([row for _, row in places.values()], dtype=float)
+    width = min(1.15, 0.8 * WIDE / (np.ptp(columns) + 1))
+    texts = [wrap(label(node, labels), 0.8 * width) for node in places]
+    lines = max(text.count("\n") for text in texts) + 1
+    height = max(0.42, LINE[NORMAL] * lines / 0.6 + 0.04)  # an ellipse is narrow above and below
+    across = (WIDE - width - 0.04) / (np.ptp(columns) or 1)
+    x = width / 2 + 0.02 + (columns - columns.min()) * across
+    y = height / 2 + 0.02 + (rows.max() - rows) * max(0.95, height + 0.5)
+    return {
+        node: (x[i], y[i], width, height if node in latent else 0.7 * height, node in latent)
+        for i, node in enumerate(places)
+    }
+
+
+def _within(points, shape, margin=0.0):
+    """Which points lie in a node?"""
+    x, y, width, height, latent = shape
+    across = np.abs(points[:, 0] - x) / (width / 2 + margin)
+    down = np.abs(points[:, 1] - y) / (height / 2 + margin)
+    return across**2 + down**2 < 1 if latent else np.maximum(across, down) < 1
+
+
+def route(cause, effect, op, shapes) -> np.ndarray:
+    """The points of an arrow: straight if no other node is in the way, else the least bent curve.
+
+    Covariances are always bent. Returns points x 2, from the edge of one node to that of the other.
+    """
+    ends = np.array([shapes[cause][:2], shapes[effect][:2]])
+    normal = np.array([-1, 1]) * (ends[1] - ends[0])[::-1]
+    others = [shape for node, shape in shapes.items() if node not in (cause, effect)]
+    t = np.linspace(0, 1, 121)[:, None]
+    bends = (0.2, -0.2, 0.35, -0.35, 0.5, -0.5)
+    found = []
+    for bend in bends if op == "~~" else (0, *bends):
+        middle = ends.mean(axis=0) + bend * normal
+        curve = (1 - t) ** 2 * ends[0] + 2 * t * (1 - t) * middle + t**2 * ends[1]
+        in_the_way = sum(_within(curve, shape, 0.08).sum() for shape in others)
+        in_the_way += ((curve < 0) | (curve > [WIDE, np.inf])).sum()
+        found.append((in_the_way, len(found), curve))
+    curve = min(found, key=lambda item: item[:2])[2]
+    return curve[~_within(curve, shapes[cause]) & ~_within(curve, shapes[effect])]
+
+
+def label_spots(routes, texts, shapes) -> list[np.ndarray]:
+    """Where each label stands on its arrow: near the middle, off all that is drawn."""
+    nodes = [_rectangle(shape[:2], shape[2:4]) for shape in shapes.values()]
+    spots, taken = [], []
+    for this, (points, text) in enumerate(zip(routes, texts, strict=True)):
+        size = text_width(text) + 0.06, LINE[SMALL] * (text.count("\n") + 1) + 0.03
+        others = [points_ for other, points_ in enumerate(routes) if other != this]
+        best = None
+        for share in sorted(np.linspace(0.15, 0.85, 29), key=lambda share: abs(share - 0.5)):
+            spot = points[int(share * (len(points) - 1))]
+            box = _rectangle(spot, size)
+            hits = sum(_overlap(box, other) for other in [*nodes, *taken])
+            hits += sum(((other > box[0]) & (other < box[1])).all(axis=1).any() for other in others)
+            if best is None or hits < best[0]:
+                best = hits, spot, box
+        spots.append(best[1])
+        taken.append(best[2])
+    return spots
+
+
+def _rectangle(centre, size) -> np.ndarray:
+    """Two corners, from the smallest to the largest coordinates."""
+    half = np.array(size) / 2
+    return np.array([centre - half, centre + half])
+
+
+def _overlap(first, second) -> bool:
+    return bool((first[0] < second[1]).all() and (second[0] < first[1]).all())
+
+
+def _coefficient(row, language, between="\n") -> str:
+    """A coefficient with its interval; without interval its p value, if there is one."""
+    shown = number(row.std_all, 2, language)
+    if pd.notna(getattr(row, "std_ci_low", np.nan)):
+        return shown + between + interval(row.std_ci_low, row.std_ci_high, 2, language)
+    p = p_value(getattr(row, "p", np.nan), language)
+    if p == "–":
+        return shown
+    return shown + between + ("p " if p[0] in "<>" else "p = ") + p
+
+
+def _table_texts(table, labels):
+    """Headings and names of the table of covariates, width of a column, height of both rows."""
+    effects = list(dict.fromkeys(table["lhs"]))
+    across = min(1.4, (WIDE - NAMES) / max(len(effects), 1))
+    headings = {e: wrap(label(e, labels), across - 0.1, SMALL, "bold") for e in effects}
+    names = {c: wrap(label(c, labels), NAMES - 0.2, SMALL) for c in dict.fromkeys(table["rhs"])}
+    lines = [
+        max((t.count("\n") + 1 for t in group.values()), default=0) for group in (headings, names)
+    ]
+    low = 1 if across >= 1.2 else 2  # a coefficient over its interval where columns are narrow
+    return headings, names, across, LINE[SMALL] * lines[0], LINE[SMALL] * max(lines[1], low) + 0.08
+
+
+def _covariates(axes, table, labels, top, heading, language) -> None:
+    """The effects of the covariates: a row for each, a column for each effect."""
+    headings, names, across, high, row = _table_texts(table, labels)
+    how = {"fontsize": SMALL, "va": "center"}
+    middle = top + high / 2
+    axes.text(0.05, middle, heading, weight="bold", **how)
+    columns = {e: NAMES + (position + 0.5) * across for position, e in enumerate(headings)}
+    for effect, text in headings.items():
+        axes.text(columns[effect], middle, text, weight="bold", ha="center", **how)
+    between = " " if across >= 1.2 else "\n"
+    for line, (covariate, text) in enumerate(names.items()):
+        y = top + high + 0.08 + (row + 0.04) * line + row / 2
+        _box(axes, text, NAMES / 2, y, NAMES - 0.1, row, size=SMALL)
+        for path in table[table["rhs"] == covariate].itertuples():
+            shown = _coefficient(path, language, between)
+            axes.text(columns[path.lhs], y, shown, ha="center", **how)

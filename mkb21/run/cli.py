@@ -1,0 +1,197 @@
+"""The `mkb21` command."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from pathlib import Path
+
+import click
+import yaml
+
+from mkb21 import __version__
+from mkb21.run import pipeline
+from mkb21.run.paths import Project
+
+ROOT = click.option(
+    "--root", default="", metavar="FOLDER", help="The project folder; else the one you are in."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def commands() -> None:
+    """The MKB21 monitor: social media in small and medium-sized enterprises."""
+
+
+@commands.command()
+@click.argument("wave")
+@click.option(
+    "--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the notebooks."
+)
+@click.option("--force", is_flag=True, help="Run every notebook, also those that are up to date.")
+@ROOT
+def run(wave: str, given: tuple[str, ...], force: bool, root: str) -> None:
+    """Run the notebooks of WAVE that are not up to date.
+
+    For instance: mkb21 run 2012 --set seed=1 --set language=en
+    """
+    for stop in (signal.SIGTERM, signal.SIGINT):  # a kill ends as tidily as Ctrl-C
+        signal.signal(stop, signal.default_int_handler)
+    project = Project.find(root)
+    result = pipeline.run(project, wave, parse_settings(given), force)
+    if result.ran:
+        notebooks = "1 notebook" if len(result.ran) == 1 else f"{len(result.ran)} notebooks"
+        click.echo(f"\nRan {notebooks} in {result.seconds:.0f} s.")
+    else:
+        click.echo("\nNothing changed since the last run: all notebooks are up to date.")
+    click.echo(pipeline.summary(project, wave))
+    if pipeline.notice(project, wave) and pipeline.failing(project, wave):
+        sys.exit(1)  # a reconstruction that does not meet what was published is no reconstruction
+
+
+def parse_settings(given: tuple[str, ...]) -> dict[str, object]:
+    """Read NAME=VALUE texts; the value is read as YAML: 1, 0.5, true, text, [a, b].
+
+    Raises
+    ------
+    ValueError
+        A text without NAME=, or a value that is not YAML.
+    """
+    settings = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ValueError(f"--set {text}: write --set NAME=VALUE")
+        try:
+            settings[name] = _value(value)
+        except yaml.YAMLError:
+            raise ValueError(f"--set {text}: {value!r} cannot be read as a value") from None
+    return settings
+
+
+def _value(text: str) -> object:
+    if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text):
+        return float(text)  # YAML 1.1 takes 1e-6 for text
+    return yaml.safe_load(text)
+
+
+@commands.command()
+@click.argument("wave")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Another draw than the one of data/assumptions."
+)
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to; else data/raw/WAVE.",
+)
+@ROOT
+def reconstruct(wave: str, seed: int | None, out: Path | None, root: str) -> None:
+    """Make the export of a synthetic WAVE.
+
+    From its published numbers and the assumptions about what was not published.
+    """
+    project = Project.find(root)
+    pipeline.check_wave(project, wave)
+    from mkb21 import reconstruct as room  # imports pandas and scipy
+
+    for path in room.write(project, wave, seed=seed, out=out):
+        click.echo(path)
+
+
+@commands.command()
+@click.argument("wave")
+@ROOT
+def compare(wave: str, root: str) -> None:
+    """Show the published numbers of WAVE beside the computed.
+
+    Ends with status 1 when one does not hold.
+    """
+    project = Project.find(root)
+    pipeline.check_wave(project, wave)
+    register = pipeline.read_rows(project.processed(wave) / "published_register.csv")
+    if not register and not project.published(wave).is_file():
+        raise ValueError(
+            f"nothing was published about wave {wave}: there is no {wave}.csv in data/published"
+        )
+    if not register:
+        raise ValueError(f"wave {wave} has no comparison yet: first mkb21 run {wave}")
+    rows = [
+        [row["id"], row["label"], row["published"], _computed(row), _verdict(row)]
+        for row in register
+    ]
+    for notice in pipeline.notice(project, wave):
+        click.echo(notice)
+    click.echo(_aligned([["id", "label", "published", "computed", "verdict"], *rows]))
+    failing = sum(row["holds"] != "True" for row in register)
+    click.echo(f"\n{len(register) - failing} of {len(register)} published numbers reproduced")
+    if failing:
+        sys.exit(1)
+
+
+def _computed(row: dict[str, str]) -> str:
+    """Four digits say whether a published number is met; the table holds all of them."""
+    return f"{float(row['computed']):.4g}" if row["computed"] else "-"
+
+
+def _verdict(row: dict[str, str]) -> str:
+    return "holds" if row["holds"] == "True" else "FAILS"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+@commands.command()
+@ROOT
+def waves(root: str) -> None:
+    """List the waves that are described."""
+    project = Project.find(root)
+    rows = [_wave_row(project, wave) for wave in project.waves()]
+    if not rows:
+        raise ValueError("no wave is described in data/waves")
+    click.echo(_aligned([["wave", "origin", "fieldwork", "export", "title"], *rows]))
+
+
+def _wave_row(project: Project, wave: str) -> list[str]:
+    described = pipeline.describe_wave(project, wave)
+    fieldwork = described.get("fieldwork") or {}
+    title = described.get("title") or {}
+    export = project.raw(wave) / str((described.get("export") or {}).get("file", ""))
+    return [
+        wave,
+        str(described.get("origin", "")),
+        f"{fieldwork.get('start', '?')} to {fieldwork.get('end', '?')}",
+        "present" if export.is_file() else "missing",
+        str(title.get("en", "")),
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; end with status 1 after an error, 2 after a wrong call, 130 when stopped."""
+    try:
+        commands.main(arguments, prog_name="mkb21", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"mkb21: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("mkb21: stopped; what was finished is kept", err=True)
+        sys.exit(130)
+    except PermissionError as error:
+        click.echo(f"mkb21: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
+    except (ValueError, pipeline.NotebookError) as error:
+        click.echo(f"mkb21: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

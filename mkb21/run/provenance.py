@@ -1,0 +1,62 @@
+"""Where results come from: the commit, the locked versions, and checksums of files."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from mkb21.run.paths import Project
+
+STATISTICS = ("numpy", "scipy", "pandas", "semopy", "statsmodels")
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file; of a text file after CRLF -> LF, so that it is the same on every system."""
+    content = path.read_bytes()
+    if b"\0" not in content:
+        content = content.replace(b"\r\n", b"\n")
+    return hashlib.sha256(content).hexdigest()
+
+
+def commit(project: Project) -> str | None:
+    """The commit of the project, with -dirty for uncommitted changes; None outside git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        said = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, this package, and the packages that compute."""
+    known = {name: metadata.version(name) for name in ("mkb21", "semfit", *STATISTICS)}
+    return {"python": platform.python_version(), **known}
+
+
+def origin(project: Project, data: Path, seed: int) -> dict[str, str]:
+    """What someone needs to make a result again.
+
+    Parameters
+    ----------
+    project : Project
+    data : Path
+        The file that the result was computed from.
+    seed : int
+
+    Returns
+    -------
+    dict
+        commit, lock (checksum of requirements.lock), data (of the file), seed; "" for what there is
+        not.
+    """
+    lock = project.root / "requirements.lock"
+    return {
+        "commit": commit(project) or "",
+        "lock": checksum(lock) if lock.is_file() else "",
+        "data": checksum(data) if data.is_file() else "",
+        "seed": str(seed),
+    }

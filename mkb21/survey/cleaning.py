@@ -1,0 +1,584 @@
+"""Cleaning: the rules of a wave turn a raw export into responses, with a ledger of what they did.
+
+Rules on cases drop a whole respondent; rules on cells change one answer. Each leaves a row in the
+ledger, with one exception: a blank that routing explains becomes not_asked without one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mkb21.survey.ingest import RawExport
+from mkb21.survey.instrument import (
+    FLAGS,
+    LANGUAGES,
+    MISSING_REASONS,
+    RESERVED,
+    Derived,
+    Instrument,
+    TestEntries,
+    Wave,
+)
+
+LEDGER = ["rule", "scope", "respondent_id", "variable", "before", "after"]
+MANY_SLIPS = 0.05
+RESPONSES = "responses.parquet"
+MISSING = "missing_reasons.parquet"
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What cleaning hands on; no personal data in it.
+
+    Attributes
+    ----------
+    responses : DataFrame
+        One row per kept respondent in the order of the export: respondent_id, started, finished,
+        duration_minutes, the items, derived variables and scores (float64, NaN where missing),
+        flag_fast, longstring, flag_careless.
+    missing : DataFrame
+        respondent_id and, per item, why there is no answer: "" (there is one), "not_asked",
+        "not_answered" or "dont_know".
+    ledger : DataFrame
+        rule, scope ("case" or "cell"), respondent_id, variable, before, after: one row per dropped
+        respondent, changed cell and label read in another spelling. The rule multiple_blank has one
+        row per respondent and question; its `variable` names all cells, separated by ", ".
+    flow : DataFrame
+        step, dropped, remaining: from "read" to "kept".
+    """
+
+    responses: pd.DataFrame
+    missing: pd.DataFrame
+    ledger: pd.DataFrame
+    flow: pd.DataFrame
+
+
+def clean(raw: RawExport, wave: Wave) -> Cleaned:
+    """Apply the rules of a wave, in this order.
+
+    1. test entries are dropped;
+    2. cells: blank options of an answered multiple question become 0, codes outside the scale
+       become not_answered, routing is applied (`fill_multiple`, `out_of_range`, `route`);
+    3. incomplete interviews, companies outside the population and duplicates are dropped;
+    4. derived variables, scores and flags are added.
+
+    Blank options are filled before impossible codes are removed: an impossible code is not a blank.
+    Impossible codes are removed before completeness and eligibility are judged: a size of 99 is an
+    unknown size, not a company outside the population. A respondent to whom several rules apply is
+    dropped by the first.
+
+    Raises
+    ------
+    ValueError
+        When a rule uses a variable that this wave did not ask, or when no respondent is left.
+    """
+    ids = pd.Index(raw.meta["respondent_id"], name="respondent_id")
+    meta, values, missing = (part.set_axis(ids) for part in (raw.meta, raw.values, raw.missing))
+    dropped = {}
+    if wave.rules.test_entries:
+        dropped["test_entries"] = test_entries(meta, wave.rules.test_entries)
+    real = _remaining(meta.index, dropped)
+    values, missing, edits = _edit_cells(values.loc[real], missing.loc[real], wave.instrument)
+    dropped |= _incomplete_or_outside(values, missing, wave)
+    if wave.rules.duplicates:
+        left = _remaining(meta.index, dropped)
+        dropped["duplicates"] = duplicates(meta.loc[left], wave.rules.duplicates)
+    flow, cases = _flow(meta.index, dropped)
+    kept = _remaining(meta.index, dropped)
+    responses = _responses(meta.loc[kept], values.loc[kept], missing.loc[kept], wave)
+    ledger = pd.concat([raw.notes.assign(scope="cell"), *edits, cases], ignore_index=True)
+    return Cleaned(responses, missing.loc[kept].reset_index(), ledger[LEDGER].astype(str), flow)
+
+
+def ledger_summary(ledger: pd.DataFrame) -> pd.DataFrame:
+    """How much each rule did: rule, scope, n_cases (respondents), n_cells (0 for dropped cases)."""
+    cells = ledger["variable"].str.count(", ").add(1).where(ledger["scope"] == "cell", 0)
+    groups = ledger.assign(n_cells=cells).groupby(["rule", "scope"], sort=False)
+    counts = groups.agg(n_cases=("respondent_id", "nunique"), n_cells=("n_cells", "sum"))
+    return counts.astype("int64").reset_index()
+
+
+def _remaining(index: pd.Index, dropped: dict[str, pd.DataFrame]) -> pd.Index:
+    gone = [name for cases in dropped.values() for name in cases["respondent_id"]]
+    return index[~index.isin(gone)]
+
+
+def _edit_cells(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
+    edits = []
+    for rule in (fill_multiple, out_of_range, route):
+        values, missing, edit = rule(values, missing, instrument)
+        edits.append(edit)
+    return values, missing, edits
+
+
+def _incomplete_or_outside(values: pd.DataFrame, missing: pd.DataFrame, wave: Wave):
+    """Step -> the cases that break it, in the order of the steps."""
+    dropped = {}
+    if wave.rules.complete:
+        dropped["incomplete"] = incomplete(missing, wave.rules.complete, wave.instrument)
+    known = values.join(derive(values, wave.instrument))
+    for variable, codes in wave.rules.eligible.items():
+        dropped[f"outside_{variable}"] = outside(known, variable, codes)
+    return dropped
+
+
+def _flow(index: pd.Index, dropped: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Flow and ledger of the dropped cases, each under the first step that drops it."""
+    steps, cases, left = [("read", 0, len(index))], [], index
+    for step, found in dropped.items():
+        first = found[found["respondent_id"].isin(left)]
+        left = left[~left.isin(first["respondent_id"])]
+        steps.append((step, len(first), len(left)))
+        cases.append(first.assign(rule=step, scope="case", after="dropped"))
+    flow = pd.DataFrame([*steps, ("kept", 0, len(left))], columns=["step", "dropped", "remaining"])
+    if not len(left):
+        counts = ", ".join(f"{step} {n}" for step, n, _ in steps[1:])
+        raise ValueError(f"All {len(index)} respondents are dropped ({counts}): check the rules.")
+    return flow, pd.concat([pd.DataFrame(columns=LEDGER), *cases])
+
+
+def _responses(meta: pd.DataFrame, values: pd.DataFrame, missing: pd.DataFrame, wave: Wave):
+    known = values.join(derive(values, wave.instrument))
+    parts = [meta[list(RESERVED[1:])], known, scores(known, wave.instrument)]
+    return pd.concat([*parts, flags(meta, values, missing, wave)], axis=1).reset_index()
+
+
+# --- rules on cases ----------------------------------------------------------------------------
+# Each takes frames with respondent_id as index and returns the cases to drop: respondent_id,
+# variable, before. No content of a personal column is in them.
+
+
+def _cases(index: pd.Index, variable, before) -> pd.DataFrame:
+    return pd.DataFrame({"respondent_id": index, "variable": variable, "before": before}, dtype=str)
+
+
+def test_entries(meta: pd.DataFrame, rule: TestEntries) -> pd.DataFrame:
+    """Rows with the regular expression `rule.pattern` in one of `rule.columns`, in any case."""
+    pattern = re.compile(rule.pattern, re.IGNORECASE)
+    text = _as_text(meta[rule.columns])
+    found = text.map(lambda cell: bool(pattern.search(cell))).any(axis=1)
+    return _cases(meta.index[found], ", ".join(rule.columns), "")
+
+
+def incomplete(missing: pd.DataFrame, blocks: list[str], instrument: Instrument) -> pd.DataFrame:
+    """Respondents with an item of these blocks not answered.
+
+    "Don't know" is an answer; an item that was not asked cannot be missed.
+    """
+    stopped = pd.DataFrame(index=missing.index)
+    for block in blocks:
+        items = [item for item in instrument.block(block) if item in missing]
+        stopped[block] = missing[items].eq("not_answered").any(axis=1)
+    where = [", ".join(stopped.columns[row]) for row in stopped.to_numpy(dtype=bool)]
+    found = stopped.any(axis=1).to_numpy(dtype=bool)
+    return _cases(missing.index[found], np.array(where, dtype=object)[found], "not_answered")
+
+
+def outside(values: pd.DataFrame, variable: str, codes: list[int]) -> pd.DataFrame:
+    """Respondents whose known code is not one of `codes`; an unknown one is kept."""
+    if variable not in values:
+        raise ValueError(f"rules: eligible: {variable} was not asked in this wave.")
+    code = values[variable]
+    out = code[code.notna() & ~code.isin(codes)]
+    return _cases(out.index, variable, out.map(_code_text).to_numpy())
+
+
+def duplicates(meta: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Later interviews that have the same text in one of `columns`, which are taken one by one.
+
+    Surrounding spaces and case are ignored; a blank matches nothing, not even a blank. The first by
+    `started` is kept (unknown times last), and of equal times the first in the export.
+    """
+    order = meta.sort_values("started", kind="stable", na_position="last")
+    text = _as_text(order[columns])
+    found = []
+    for column in text:
+        present = text[column][text[column] != ""]
+        first = present.index.to_series().groupby(present.to_numpy(), sort=False).transform("first")
+        same = first[first != first.index]
+        found.append(_cases(same.index, column, "same as " + same.astype(str).to_numpy()))
+        text = text.drop(same.index)
+    return pd.concat(found, ignore_index=True)
+
+
+def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype(str).where(frame.notna(), "").apply(lambda c: c.str.strip().str.casefold())
+
+
+# --- rules on cells ----------------------------------------------------------------------------
+# Each takes and returns values and missing (respondent_id as index, one column per item of the
+# wave), and returns its part of the ledger as third.
+
+
+def fill_multiple(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
+    """Blank options of a multiple question become 0 where at least one option was chosen.
+
+    Without any option chosen, blanks stay not_answered: the question may have been skipped.
+    """
+    values, missing, edits = values.copy(), missing.copy(), []
+    for name, block in instrument.blocks.items():
+        items = [item for item in instrument.block(name) if item in values]
+        if not block.multiple or not items:
+            continue
+        chosen = values[items].eq(1).any(axis=1)
+        blank = missing[items].eq("not_answered").mul(chosen, axis=0)
+        values[items] = values[items].mask(blank, 0.0)
+        missing[items] = missing[items].mask(blank, "")
+        some = blank[blank.any(axis=1)]
+        cells = [", ".join(some.columns[row]) for row in some.to_numpy()]
+        edits.append(_edits("multiple_blank", some.index, cells, "not_answered", "0"))
+    return values, missing, _concat(edits)
+
+
+def out_of_range(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
+    """Codes that the scale of an item does not have become not_answered.
+
+    A few are slips. More than `MANY_SLIPS` of the answers to an item are a fault of the description
+    of the wave (yes and no coded 1 and 2, say) and raise a ValueError.
+    """
+    values, missing, edits = values.copy(), missing.copy(), []
+    _refuse_other_codes(values, instrument)
+    for item in values:
+        code = values[item]
+        bad = code.notna() & ~code.isin(list(instrument.codes(item)))
+        before = code[bad].map(_code_text).to_numpy()
+        edits.append(_edits("out_of_range", code.index[bad], item, before, "not_answered"))
+        values[item] = code.mask(bad)
+        missing[item] = missing[item].mask(bad, "not_answered")
+    return values, missing, _concat(edits)
+
+
+def _refuse_other_codes(values: pd.DataFrame, instrument: Instrument) -> None:
+    faults = []
+    for item in values:
+        known, answers = instrument.codes(item), values[item].dropna()
+        other = answers[~answers.isin(list(known))].value_counts()
+        if len(other) and other.iloc[0] > max(2, MANY_SLIPS * len(answers)):
+            code = _code_text(other.index[0])
+            faults.append(
+                f"{item}: code {code} stands {other.iloc[0]} times in {len(answers)} answers; the "
+                f"scale {instrument.scale_name(item)!r} has {', '.join(map(str, known))}. Say what "
+                "it means under answers: in the description of the wave"
+            )
+    if faults:
+        raise ValueError("Codes that are no slips:\n" + "\n".join(faults))
+
+
+def route(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
+    """Items of a block with `asked_if` become not_asked for those who were not sent there.
+
+    Those are the respondents whose routing variable is known and has another code, and those who
+    were not asked for the routing variable itself. An answer that they gave all the same is removed
+    (ledger: routing). Where the routing variable is unknown, answers and blanks stay as they are;
+    so they do when this wave did not ask for it. Variables are taken in the order of their
+    dependence: routing may depend on derived variables and on items that are routed themselves.
+    """
+    values, missing, edits = values.copy(), missing.copy(), []
+    known = {item: values[item] for item in values}
+    skipped = {item: missing[item] == "not_asked" for item in missing}
+    for name in _in_order(values, instrument):
+        if name in instrument.derived:
+            spec = instrument.derived[name]
+            known[name] = _derive_one(known, spec)
+            sources = [skipped[source] for source in spec.sources if source in known]
+            skipped[name] = pd.concat(sources, axis=1).all(axis=1)
+            continue
+        rule = instrument.blocks[instrument.block_of[name]].asked_if
+        if rule is None or rule.variable not in known:
+            continue
+        code = known[rule.variable]
+        past = skipped[rule.variable] | (code.notna() & ~code.isin(rule.codes))
+        edits.append(_answers_removed(values[name], missing[name], past))
+        values[name] = known[name] = values[name].mask(past)
+        missing[name] = missing[name].mask(past, "not_asked")
+        skipped[name] = missing[name] == "not_asked"
+    return values, missing, _concat(edits)
+
+
+def _answers_removed(value: pd.Series, reason: pd.Series, past: pd.Series) -> pd.DataFrame:
+    """Ledger rows of the answers ("don't know" is one) that routing removes."""
+    given = past & reason.isin(["", "dont_know"])
+    before = reason[given].mask(reason[given] == "", value[given].map(_code_text))
+    return _edits("routing", value.index[given], value.name, before.to_numpy(), "not_asked")
+
+
+def _edits(rule: str, index: pd.Index, variable, before, after: str) -> pd.DataFrame:
+    return _cases(index, variable, before).assign(rule=rule, scope="cell", after=after)
+
+
+def _concat(edits: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame(columns=LEDGER), *edits], ignore_index=True)
+
+
+def _code_text(code: float) -> str:
+    return f"{code:.15g}"
+
+
+# --- derived variables, scores, flags ----------------------------------------------------------
+
+
+def derive(values: pd.DataFrame, instrument: Instrument) -> pd.DataFrame:
+    """The derived variables of the instrument.
+
+    `recode`: the new code of the old code; NaN for an old code that is not named. `any_at_least`: 1
+    if any item reaches the code, 0 if all are answered and none does, else NaN. A source that is
+    not a column of `values` was not in the wave: it is ignored, and a variable without any source
+    is left out.
+
+    Parameters
+    ----------
+    values : DataFrame
+        Codes, one float64 column per item, NaN for missing.
+
+    Returns
+    -------
+    DataFrame
+        One float64 column per derived variable, in the order of the instrument, same index.
+    """
+    known = {name: values[name] for name in values}
+    for name in _in_order(values, instrument):
+        if name in instrument.derived:
+            known[name] = _derive_one(known, instrument.derived[name])
+    made = {name: known[name] for name in instrument.derived if name in known}
+    return pd.DataFrame(made, index=values.index, dtype="float64")
+
+
+def _derive_one(known: dict[str, pd.Series], spec: Derived) -> pd.Series:
+    if spec.recode:
+        new = {old: code for code, codes in spec.recode.codes.items() for old in codes}
+        return known[spec.recode.source].map(new).astype("float64")
+    items = pd.concat([known[item] for item in spec.sources if item in known], axis=1)
+    reaches = (items >= spec.any_at_least.code).any(axis=1)
+    return reaches.astype("float64").where(reaches | items.notna().all(axis=1))
+
+
+def scores(values: pd.DataFrame, instrument: Instrument) -> pd.DataFrame:
+    """The construct scores of the instrument: means of answered items, or of other scores.
+
+    A score is given when at least `instrument.min_answered(name)` of its items were answered, else
+    it is NaN. Items that are not a column of `values` were not in the wave: they are ignored, and
+    the number that must be answered stays the same. A construct with fewer items left than that is
+    left out: nobody could have a score.
+
+    Returns
+    -------
+    DataFrame
+        One float64 column per construct, in the order of the instrument, same index.
+
+    Notes
+    -----
+    In R: ``ifelse(rowSums(!is.na(x)) >= min, rowMeans(x, na.rm = TRUE), NA)``.
+    """
+    known = {name: values[name] for name in values}
+    needs = {name: spec.items for name, spec in instrument.constructs.items()}
+    for name in [n for n in TopologicalSorter(needs).static_order() if n in needs]:
+        needed = instrument.min_answered(name)
+        left = [known[item] for item in needs[name] if item in known]
+        if len(left) >= needed:
+            items = pd.concat(left, axis=1)
+            known[name] = items.mean(axis=1).where(items.notna().sum(axis=1) >= needed)
+    made = {name: known[name] for name in instrument.constructs if name in known}
+    return pd.DataFrame(made, index=values.index, dtype="float64")
+
+
+def flags(meta: pd.DataFrame, values: pd.DataFrame, missing: pd.DataFrame, wave: Wave):
+    """Signs of careless answering; nobody is dropped for them.
+
+    Returns
+    -------
+    DataFrame
+        flag_fast: 1 if the interview took less than `rules.fast_minutes`, 0 if not, NaN if the
+        duration is unknown or there is no such rule. longstring: see `longstring`. flag_careless: 1
+        if flag_fast is 1 or longstring reaches `rules.longstring`, 0 if not; NaN if neither could
+        be judged.
+    """
+    fast, long = wave.rules.fast_minutes, wave.rules.longstring
+    nothing = pd.Series(np.nan, index=meta.index)
+    minutes = meta["duration_minutes"]
+    is_fast = nothing if fast is None else (minutes < fast).astype(float).where(minutes.notna())
+    run = longstring(values, missing, wave.instrument)
+    is_long = nothing if long is None else (run >= long).astype(float)
+    careless = pd.concat([is_fast, is_long], axis=1).max(axis=1)
+    return pd.concat([is_fast, run, careless], axis=1).set_axis(FLAGS, axis=1)
+
+
+def longstring(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument) -> pd.Series:
+    """The longest run of equal consecutive answers on one ordinal scale.
+
+    The items of each ordinal scale are taken in the order of the questionnaire, as one sequence.
+    Items that were not asked are passed over; "don't know" and a missing answer end a run. Equal
+    answers may be true ("never" to a list of media): set a threshold above the longest such list.
+
+    Returns
+    -------
+    Series
+        float64, 0 where nothing was answered.
+
+    Notes
+    -----
+    Johnson (2005), Journal of Research in Personality 39, 103-129. In R, for the items of one scale
+    that are all answered: ``max(rle(x)$lengths)``.
+    """
+    scales = {item: instrument.scale_name(item) for item in instrument.items if item in values}
+    best = np.zeros(len(values))
+    for scale in {s: None for s in scales.values() if instrument.scales[s].kind == "ordinal"}:
+        run, last = np.zeros(len(values)), np.full(len(values), np.nan)
+        for item in [item for item, name in scales.items() if name == scale]:
+            asked = (missing[item] != "not_asked").to_numpy()
+            code = values[item].to_numpy()
+            grown = np.where(code == last, run + 1, np.where(np.isnan(code), 0, 1))
+            run, last = np.where(asked, grown, run), np.where(asked, code, last)
+            best = np.maximum(best, run)
+    return pd.Series(best, index=values.index, name="longstring")
+
+
+def _in_order(values: pd.DataFrame, instrument: Instrument) -> list[str]:
+    """The items in `values` and what can be derived of them, each after what it depends on."""
+    needs = {name: spec.sources for name, spec in instrument.derived.items()}
+    for item, block in instrument.block_of.items():
+        rule = instrument.blocks[block].asked_if
+        needs[item] = [rule.variable] if rule else []
+    there: dict[str, None] = {}
+    for name in TopologicalSorter(needs).static_order():
+        derivable = name in instrument.derived and any(source in there for source in needs[name])
+        if derivable or (name in instrument.items and name in values):
+            there[name] = None
+    return list(there)
+
+
+# --- the files that later notebooks read -------------------------------------------------------
+
+
+def save(cleaned: Cleaned, project, wave: Wave) -> dict[str, Path]:
+    """Write the results of cleaning to `project.processed(wave.wave)`; each file appears whole.
+
+    Returns
+    -------
+    dict
+        File name -> path: responses.parquet, missing_reasons.parquet, cleaning_flow.csv,
+        cleaning_ledger.csv, cleaning_ledger_summary.csv. Beside them, of a synthetic wave,
+        NOTICE.txt.
+    """
+    tables = {
+        RESPONSES: cleaned.responses,
+        MISSING: cleaned.missing,
+        "cleaning_flow.csv": cleaned.flow,
+        "cleaning_ledger.csv": cleaned.ledger,
+        "cleaning_ledger_summary.csv": ledger_summary(cleaned.ledger),
+    }
+    folder = project.processed(wave.wave)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        _write(table, folder / name)
+    if wave.synthetic:  # a table of numbers cannot carry the notice itself
+        text = "".join(f"{wave.notice(language)}\n" for language in LANGUAGES)
+        (folder / "NOTICE.txt").write_text(text, encoding="utf-8")
+    return {name: folder / name for name in tables}
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    """To a file beside it first, so that nobody ever reads half a table."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if path.suffix == ".parquet":
+            table.to_parquet(part, index=False)
+        else:
+            table.to_csv(part, index=False, encoding="utf-8", lineterminator="\n")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load(project, wave: Wave) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Responses and reasons for missing of a wave, as `save` wrote them, after `validate`.
+
+    Raises
+    ------
+    ValueError
+        When the files are not there, cannot be read, or do not fit the wave and the instrument.
+    """
+    tables = []
+    for name in (RESPONSES, MISSING):
+        path = project.processed(wave.wave) / name
+        if not path.is_file():
+            raise ValueError(f"{path} is not there: run 01_cleaning for wave {wave.wave} first.")
+        try:
+            tables.append(pd.read_parquet(path))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: run 01_cleaning again. ({error})") from error
+    validate(*tables, wave)
+    return tables[0], tables[1]
+
+
+def validate(responses: pd.DataFrame, missing: pd.DataFrame, wave: Wave) -> None:
+    """Check that responses are what cleaning makes with the instrument as it is now.
+
+    Columns and their types, respondent_id, codes, a reason exactly where an answer is missing, and
+    derived variables and scores made anew.
+
+    Raises
+    ------
+    ValueError
+        With everything that differs.
+    """
+    faults = _column_faults(responses, "responses", _columns(wave))
+    faults += _column_faults(missing, "missing_reasons", ["respondent_id", *wave.items])
+    if not faults:
+        faults = _respondent_faults(responses, missing)
+    if not faults:
+        faults = [f for item in wave.items for f in _item_faults(responses, missing, item, wave)]
+        faults += _made_faults(responses, wave)
+    if faults:
+        what = f"The responses of wave {wave.wave} are damaged or older than its description: run "
+        raise ValueError("\n- ".join([f"{what}01_cleaning again.", *faults]))
+
+
+def _columns(wave: Wave) -> list[str]:
+    nobody = pd.DataFrame(columns=wave.items, dtype="float64")
+    known = nobody.join(derive(nobody, wave.instrument))
+    return [*RESERVED, *known, *scores(known, wave.instrument), *FLAGS]
+
+
+def _column_faults(table: pd.DataFrame, name: str, expected: list[str]) -> list[str]:
+    absent = [column for column in expected if column not in table]
+    extra = [column for column in table if column not in expected]
+    numbers = expected[len(RESERVED) :] if name == "responses" else []
+    text = [c for c in numbers if c in table and table[c].dtype != "float64"]
+    found = {"has no column": absent, "has a column too many:": extra, "holds no numbers in": text}
+    return [f"{name} {what} {column}" for what, columns in found.items() for column in columns]
+
+
+def _respondent_faults(responses: pd.DataFrame, missing: pd.DataFrame) -> list[str]:
+    ids = responses["respondent_id"]
+    faults = [f"respondent_id {name!r} stands more than once" for name in ids[ids.duplicated()]]
+    if ids.tolist() != missing["respondent_id"].tolist():
+        faults.append("responses and missing_reasons are not of the same respondents in one order")
+    return faults
+
+
+def _item_faults(responses: pd.DataFrame, missing: pd.DataFrame, item: str, wave: Wave):
+    code, reason = responses[item], missing[item]
+    wrong = code[code.notna() & ~code.isin(list(wave.instrument.codes(item)))]
+    unknown = reason[~reason.isin(["", *MISSING_REASONS])]
+    other = int((code.isna() != (reason != "")).sum())
+    faults = [f"{item} has the code {_code_text(found)}" for found in wrong.unique()]
+    faults += [f"{item} has the reason for missing {found!r}" for found in unknown.unique()]
+    return faults + ([f"{item}: {other} answers disagree with their reason"] if other else [])
+
+
+def _made_faults(responses: pd.DataFrame, wave: Wave) -> list[str]:
+    values = responses[wave.items]
+    known = values.join(derive(values, wave.instrument))
+    made = known.drop(columns=wave.items).join(scores(known, wave.instrument))
+    return [
+        f"{name} is not what the instrument makes of the answers"
+        for name in made
+        if not np.allclose(made[name], responses[name], rtol=0, atol=1e-9, equal_nan=True)
+    ]

@@ -1,0 +1,1 @@
+"""Direct, indirect and total effects, with intervals by delta, Monte Carlo and bootstrap."""

@@ -1,0 +1,312 @@
+"""The bootstrap of a fit: its tables, percentile and BCa intervals. `resampling` makes the draws."""
+
+from dataclasses import dataclass, field
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from semfit.effects.resampling import IMPROPER, all_but, bootstrap_rows, refit_of, run
+from semfit.fitting.estimates import NO_VARIATION
+
+INTERVALS = ("both", "percentile", "bca")
+COLUMNS = ["boot_se", "bias", "ci_low", "ci_high", "bca_low", "bca_high"]
+ROW = ["lhs", "op", "rhs", "group", "label"]
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """A bootstrap of a fit.
+
+    Attributes
+    ----------
+    estimates : DataFrame
+        Every free parameter: lhs, op, rhs, group, label, estimate, boot_se (standard deviation over
+        draws), bias (mean over draws minus estimate), ci_low, ci_high (percentile), bca_low,
+        bca_high.
+    standardized : DataFrame
+        The same of the completely standardised solution (std_all instead of estimate), fixed
+        loadings included; NaN where it does not vary.
+    defined : DataFrame
+        The same of the ``:=`` effects, with name and formula; their standardised versions in
+        std_all, std_boot_se ... std_bca_high.
+    draws : DataFrame, draws x free parameters
+        NaN for failed draws.
+    n_draws, n_failed, n_improper : int
+        Draws asked for; those without a solution, which are left out; and those with a negative
+        variance or a latent covariance matrix that is not positive definite. These are kept: leaving
+        them out would cut off one tail of a distribution.
+    reasons : dict of str to int
+        Failed and improper draws by reason.
+    seed : int
+    confidence : float
+    message : str
+        One sentence: draws, rows, failed and improper draws.
+    """
+
+    estimates: pd.DataFrame = field(repr=False)
+    standardized: pd.DataFrame = field(repr=False)
+    defined: pd.DataFrame = field(repr=False)
+    draws: pd.DataFrame = field(repr=False)
+    n_draws: int
+    n_failed: int
+    n_improper: int
+    reasons: dict
+    seed: int
+    confidence: float
+    message: str
+
+
+def bootstrap(fit, draws=2000, seed=1, n_jobs=2, confidence=0.95, interval="both", progress=True):
+    """Bootstrap a fit: rows are drawn with replacement, within groups, and the model is refitted.
+
+    Parameters
+    ----------
+    fit : Fit
+    draws : int
+    seed : int
+        Draw i has a generator of its own, so that the numbers depend on the seed alone, not on
+        `n_jobs` or the backend.
+    n_jobs : int or None
+        1: in this process. Other numbers and None as in `joblib.Parallel`, in the backend that
+        ``joblib.parallel_config`` sets; None takes its number of workers (with "dask": all).
+    confidence : float
+    interval : {"both", "percentile", "bca"}
+        Without "percentile" ci_low and ci_high are NaN, without "bca" bca_low and bca_high; "bca"
+        takes one refit more for every row of the data, each about half the time of a draw.
+    progress : bool
+        Show a progress bar on standard error, if that is a terminal.
+
+    Returns
+    -------
+    Bootstrap
+        R: ``bootstrapLavaan(fit, R = draws)`` and ``parameterEstimates(fit, boot.ci.type = "perc")``
+        after ``se = "bootstrap"``.
+
+    Raises
+    ------
+    ValueError
+        A fit without a solution, too few draws for the confidence, or too few that converge.
+
+    Notes
+    -----
+    All rows that the fit used are drawn, with fiml also incomplete ones. A draw starts from the
+    fit's estimates and ends within 1e-6 standard errors of its own (WLSMV: where `fit` ends).
+    Covariates have their moments in the draw.
+
+    Quantiles are interpolated on the normal scale, between ranks of draws + 1, as "norm.inter" of
+    ``boot::boot.ci`` and so lavaan's "perc" (Davison & Hinkley 1997, section 5.2.1). BCa
+    (Efron 1987): with z0 from the share of draws below the estimate (ties count half),
+
+        level = Phi(z0 + z / (1 - a z)),   z = z0 +- 1.96,   a = sum l^3 / (6 (sum l^2)^1.5)
+
+    with l of a row (n_g - 1) / n_g times the mean of the group's delete-one estimates minus that
+    without the row. This is the jackknife proper, every model refitted; lavaan's "bca" estimates a
+    by a regression on resampling frequencies, which needs more draws than rows.
+    """
+    check_numbers(draws, seed, confidence)
+    if interval not in INTERVALS:
+        raise ValueError(f"interval={interval!r} does not exist; there is: {', '.join(INTERVALS)}.")
+    refit = refit_of(fit)
+    tasks = [(bootstrap_rows(int(seed)), draws)]
+    if interval != "percentile":
+        tasks.append((all_but, sum(refit.sizes)))
+    raw, std, problems = run(refit, tasks, n_jobs, progress)
+    reasons, n_failed, n_improper = _counts(problems[:draws])
+    _check_enough(draws, n_failed, reasons, confidence)
+    summary = _Summary(draws, refit.sizes, confidence, interval)
+    lost = int(np.isnan(raw[draws:]).all(axis=1).sum())
+    point, names = fit.point, list(fit.layout.parameters)
+    first = [fit.layout.table["parameter"].tolist().index(name) for name in names]
+    standardised = point.standardised(point.theta)
+    return Bootstrap(
+        estimates=_parameter_table(summary, fit, "estimate", point.values(point.theta), raw),
+        standardized=_parameter_table(summary, fit, "std_all", standardised, std),
+        defined=_defined_table(summary, fit, raw, std),
+        draws=pd.DataFrame(raw[:draws, first], columns=names).rename_axis(index="draw"),
+        n_draws=draws,
+        n_failed=n_failed,
+        n_improper=n_improper,
+        reasons=reasons,
+        seed=int(seed),
+        confidence=confidence,
+        message=_message(fit, draws, seed, reasons, n_failed, n_improper, lost),
+    )
+
+
+def _counts(problems):
+    """Return the number of draws by reason, of failed ones, and of improper ones."""
+    reasons = {name: int(n) for name, n in pd.Series(problems).value_counts().items() if name}
+    n_improper = sum(reasons.get(name, 0) for name in IMPROPER)
+    return reasons, sum(reasons.values()) - n_improper, n_improper
+
+
+def _check_enough(draws, n_failed, reasons, confidence):
+    if draws - n_failed < fewest(confidence):
+        raise ValueError(
+            f"{n_failed} of {draws} bootstrap draws failed ({_listed(_failures(reasons))}): too few "
+            f"are left for an interval at {confidence:.0%}. Use a smaller model, or monte_carlo(fit)."
+        )
+
+
+def _failures(reasons):
+    return {name: count for name, count in reasons.items() if name not in IMPROPER}
+
+
+def _listed(reasons):
+    return ", ".join(f"{count} {name}" for name, count in reasons.items())
+
+
+def _message(fit, draws, seed, reasons, n_failed, n_improper, lost):
+    failed = _failures(reasons)
+    improper = {name: n for name, n in reasons.items() if name in IMPROPER}
+    text = f"{draws} bootstrap draws of {fit.n_used} rows (seed {seed}): {n_failed} failed"
+    text += f" and left out ({_listed(failed)})" if failed else ""
+    text += f", {n_improper} improper"
+    text += f" but kept ({_listed(improper)})" if improper else ""
+    return text + (f"; {lost} of {fit.n_used} jackknife refits failed." if lost else ".")
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """Standard error, bias and intervals; the first refits are draws, the others the jackknife."""
+
+    n_draws: int
+    sizes: list
+    confidence: float
+    interval: str
+
+    def table(self, estimates, refits):
+        """Return the `COLUMNS` of quantities; NaN for one that does not vary.
+
+        Parameters
+        ----------
+        estimates : ndarray (r,)
+        refits : ndarray (refits, r)
+        """
+        columns = zip(estimates, refits[: self.n_draws].T, refits[self.n_draws :].T, strict=True)
+        return pd.DataFrame([self._row(*column) for column in columns], columns=COLUMNS)
+
+    def _row(self, estimate, draws, left_out):
+        draws = np.sort(draws[np.isfinite(draws)])
+        if len(draws) < 2 or not draws.std(ddof=1) > NO_VARIATION or np.isnan(estimate):
+            return [np.nan] * len(COLUMNS)
+        levels, none = levels_of(self.confidence), (np.nan, np.nan)
+        percentile = none if self.interval == "bca" else quantiles(draws, levels)
+        bca = none
+        if self.interval != "percentile":
+            skew = acceleration(left_out, self.sizes)
+            bca = quantiles(draws, bca_levels(draws, estimate, skew, levels))
+        return [draws.std(ddof=1), draws.mean() - estimate, *percentile, *bca]
+
+
+def _parameter_table(summary, fit, name, estimates, refits):
+    """Return the rows of free parameters, or of all that a standardised solution can vary in."""
+    table = fit.layout.table
+    kept = table["parameter"] != "" if name == "estimate" else ~table["exogenous"].astype(bool)
+    kept = np.flatnonzero(kept)
+    numbers = summary.table(estimates[kept], refits[:, kept])
+    rows = table[ROW].iloc[kept].reset_index(drop=True)
+    return pd.concat([rows.assign(**{name: estimates[kept]}), numbers], axis=1)
+
+
+def _defined_table(summary, fit, raw, std):
+    point, defined = fit.point, fit.defined[["name", "formula", "estimate", "std_all"]]
+    if not len(defined):
+        return pd.DataFrame(columns=[*defined, *COLUMNS])
+    parts = []
+    for estimates, refits in ((defined["estimate"], raw), (defined["std_all"], std)):
+        values = computed(point.defined, refits.T).T
+        parts.append(summary.table(estimates.to_numpy(dtype=float), values))
+    return pd.concat(
+        [
+            defined[["name", "formula", "estimate"]],
+            parts[0],
+            defined["std_all"],
+            parts[1].add_prefix("std_"),
+        ],
+        axis=1,
+    )
+
+
+# ---- intervals -----------------------------------------------------------------------------------
+
+
+def quantiles(ordered, levels):
+    """Return quantiles, interpolated on the normal scale between ranks of n + 1.
+
+    Beyond the first or last rank that is the extreme itself. R: ``boot:::norm.inter``.
+
+    Parameters
+    ----------
+    ordered : ndarray (n,)
+        Sorted.
+    levels : ndarray
+        NaN gives NaN.
+    """
+    ranks = norm.ppf(np.arange(1, len(ordered) + 1) / (len(ordered) + 1))
+    return np.interp(norm.ppf(levels), ranks, ordered)
+
+
+def bca_levels(draws, estimate, acceleration, levels):
+    """Return the levels of the quantiles that are a BCa interval; NaN if no draw is below or above.
+
+    Efron (1987). R: as ``boot::boot.ci(type = "bca")``.
+    """
+    below = np.mean(draws < estimate) + np.mean(draws == estimate) / 2
+    if below in (0, 1):
+        return np.full(len(levels), np.nan)
+    shift = norm.ppf(below)
+    z = shift + norm.ppf(levels)
+    return norm.cdf(shift + z / (1 - acceleration * z))
+
+
+def acceleration(left_out, sizes):
+    """Return the acceleration of BCa from delete-one estimates, NaN if none varies.
+
+    Parameters
+    ----------
+    left_out : ndarray (n,)
+        Estimates without each row, groups one after the other; NaN where there is none.
+    sizes : list of int
+    """
+    parts = np.split(left_out, np.cumsum(sizes)[:-1])
+    known = [part[np.isfinite(part)] for part in parts]
+    influence = np.concatenate([(len(p) - 1) / len(p) * (p.mean() - p) for p in known if len(p)])
+    spread = np.sum(influence**2)
+    return np.sum(influence**3) / (6 * spread**1.5) if spread > 0 else np.nan
+
+
+def levels_of(confidence):
+    """Return the levels of the ends of an interval."""
+    return np.array([1 - confidence, 1 + confidence]) / 2
+
+
+def fewest(confidence):
+    """Return how many draws there must be for an interval to end within them."""
+    return int(np.ceil(2 / (1 - confidence) - 1e-9)) - 1
+
+
+# ---- what the Monte Carlo method needs too --------------------------------------------------------
+
+
+def check_numbers(draws, seed, confidence):
+    """Refuse what is no number of draws, seed or confidence."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence} must lie between 0 and 1, as 0.95.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed={seed!r} must be a whole number from 0: it makes draws repeatable.")
+    least = fewest(confidence)
+    if not isinstance(draws, Integral) or draws < least:
+        raise ValueError(
+            f"draws={draws!r}: an interval at {confidence:.0%} needs at least {least}, and steady "
+            "ends need 1000 or more."
+        )
+
+
+def computed(function, rows):
+    """Return a function of rows; NaN, without a warning, where it cannot be computed."""
+    with np.errstate(all="ignore"):
+        result = function(rows)
+    return np.where(np.isfinite(result), result, np.nan)

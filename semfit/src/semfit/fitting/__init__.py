@@ -1,0 +1,1 @@
+"""Estimators, search, standard errors, tests, fit measures, and what is wrong with a solution."""

@@ -1,0 +1,471 @@
+"""Diagonally weighted least squares for ordered variables (WLSMV), as lavaan's delta parameterization.
+
+A model is fitted to the statistics of `ordinal`, weighted by the inverse of their variances; standard
+errors and the test use their full covariance Gamma (Muthén, du Toit & Spisic 1997; Asparouhov &
+Muthén 2010). With mu, Sigma and Pi what the model implies given the covariates, and d the scale of a
+latent response (1 but for later groups with equal thresholds):
+
+    threshold  d (tau - mu),   intercept  -mu,   slope  d Pi,   covariance  d d' Sigma
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from semfit.fitting import requirements
+from semfit.fitting.fitting import assemble
+from semfit.fitting.inference import Test, invert
+from semfit.moments.implied import SCALE, THRESHOLD, Structure
+from semfit.moments.ordinal import ordinal_moments
+from semfit.moments.sample import GroupFit
+from semfit.syntax.identification import check_identified
+from semfit.syntax.parameters import lay_out
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """The statistics of one group, and where each stands in the matrices of the model.
+
+    Attributes
+    ----------
+    n : int
+    values, weights : ndarray (q,)
+        Statistics, and the inverse of their asymptotic variances.
+    gamma : ndarray (q, q)
+    kind : ndarray (q,) of str
+    row, column : ndarray (q,)
+        Places of lhs and rhs among the observed variables; of a threshold, its number.
+    covariate_cov, covariate_mean : ndarray (p, p), (p,)
+        Sample moments of the covariates, 0 for other variables.
+    """
+
+    n: int
+    values: np.ndarray
+    weights: np.ndarray
+    gamma: np.ndarray
+    kind: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    covariate_cov: np.ndarray
+    covariate_mean: np.ndarray
+
+    def pick(self, kind):
+        """Return (which statistics, their rows, their columns) of one kind."""
+        which = np.flatnonzero(self.kind == kind)
+        return which, self.row[which], self.column[which]
+
+
+def fit_ordered(model, selected, options):
+    """Fit by WLSMV; the part of `fitting.fit` that is for ordered variables."""
+    from semfit.fitting.search import find
+
+    ordered = _ordered(model, options["ordered"])
+    levels = {name: np.unique(selected.rows[name]) for name in ordered}
+    for frame, label, n_rows in zip(
+        selected.frames, selected.groups, selected.group_rows, strict=True
+    ):
+        requirements.check_sample(frame, n_rows, label)
+    layout = lay_out(
+        model,
+        selected.groups,
+        True,
+        thresholds={name: len(values) - 1 for name, values in levels.items()},
+        equal=options["equal"],
+        free=options["free"],
+        labels=options["labels"],
+    )
+    statistics = [statistics_of(model, ordered, levels, f) for f in selected.frames]
+    objective = DwlsObjective(layout, statistics)
+    check_identified(layout, objective.jacobian)
+    means, thresholds = zip(*[_starting_means(model, s) for s in statistics], strict=True)
+    cov = _starting_cov(model, statistics)
+    found, iterations = find(objective, layout, cov, means, thresholds=thresholds)
+    tested = _tests(objective, found)
+    return assemble(model, selected, options, layout, objective, found, tested, iterations)
+
+
+def _ordered(model, asked):
+    """Return the ordered variables in the order of the model; refuse what cannot be ordered."""
+    modelled = [name for name in model.observed if name not in model.covariates]
+    asked = modelled if asked == "all" else list(asked)
+    unknown = [name for name in asked if name not in modelled]
+    if unknown or not asked:
+        what = f"{unknown[0]!r} is not" if unknown else "ordered= names none"
+        raise ValueError(
+            f"{what} among the variables that the model explains: {', '.join(modelled)}. "
+            "Name the items with ordered categories, or 'all'."
+        )
+    predictors = set(model.parameters["rhs"][model.parameters["op"] == "~"])
+    predicting = [name for name in asked if name in predictors]
+    if predicting:
+        raise ValueError(
+            f"Ordered variable {predicting[0]!r} predicts another variable: that is not supported. "
+            "Give it a latent variable of its own, or take it as a number."
+        )
+    return tuple(name for name in model.observed if name in asked)
+
+
+def statistics_of(model, ordered, levels, frame):
+    """Return the `Statistics` of one group."""
+    table = ordinal_moments(frame, ordered, model.covariates, levels)
+    place = {name: i for i, name in enumerate(model.observed)}
+    rows, number = table.table, table.table["rhs"].str.extract(r"^t(\d+)$")[0]
+    threshold = rows["kind"] == "threshold"
+    column = rows["rhs"].map(place).where(~threshold, number.astype(float) - 1).fillna(0)
+    p = len(model.observed)
+    fixed = [place[name] for name in model.covariates]
+    cov, mean = np.zeros((p, p)), np.zeros(p)
+    if fixed:
+        x = frame[list(model.covariates)].to_numpy()
+        mean[fixed] = x.mean(axis=0)
+        cov[np.ix_(fixed, fixed)] = np.atleast_2d(np.cov(x.T))  # over n - 1, as lavaan
+    return Statistics(
+        len(frame),
+        table.values,
+        1 / np.diag(table.gamma),
+        table.gamma,
+        rows["kind"].to_numpy(),
+        rows["lhs"].map(place).to_numpy(),
+        column.to_numpy(dtype=int),
+        cov,
+        mean,
+    )
+
+
+def _matrices(statistics, p):
+    """Return covariance and slope matrices (p, p) of the statistics."""
+    cov, slopes = np.zeros((p, p)), np.zeros((p, p))
+    cov[np.diag_indices(p)] = 1.0
+    for kind, target in (("variance", cov), ("covariance", cov), ("slope", slopes)):
+        which, i, j = statistics.pick(kind)
+        target[i, j] = statistics.values[which]
+        if kind == "covariance":
+            target[j, i] = statistics.values[which]
+    return cov, slopes
+
+
+def _starting_cov(model, statistics):
+    """Return the covariance matrix of responses and covariates, groups pooled, for the search."""
+    p, total = len(model.observed), 0.0
+    for group in statistics:
+        cov, slopes = _matrices(group, p)
+        fixed = np.isin(model.observed, model.covariates)
+        cov[fixed] = cov[:, fixed] = 0
+        mixed = (np.eye(p) + slopes) @ group.covariate_cov
+        total = total + group.n * (cov + mixed @ (np.eye(p) + slopes).T)
+    return total / sum(group.n for group in statistics)
+
+
+def _starting_means(model, statistics):
+    """Return means of numeric variables, and thresholds, of one group."""
+    means = statistics.covariate_mean.copy()
+    which, i, _ = statistics.pick("intercept")
+    means[i] = -statistics.values[which]
+    which, i, k = statistics.pick("threshold")
+    names = [(model.observed[a], f"t{b + 1}") for a, b in zip(i, k, strict=True)]
+    return means, dict(zip(names, statistics.values[which], strict=True))
+
+
+class DwlsObjective:
+    """Weighted sum of squared residuals of several groups, a function of the free parameters.
+
+    value = sum (n_g - 1) (s - sigma)' W (s - sigma): the unscaled chi-square.
+
+    Attributes
+    ----------
+    given : list of implied.Structure
+        Conditional on the covariates: what is fitted.
+    structures : list of implied.Structure
+        With the sample moments of the covariates: what is reported.
+    """
+
+    def __init__(self, layout, statistics):
+        self.samples, self.k = statistics, len(layout.parameters)
+        self.n = sum(group.n for group in statistics)
+        p = len(layout.model.observed)
+        none = np.zeros((p, p)), np.zeros(p)
+        places = range(len(statistics))
+        self.given = [Structure(layout, g, *none) for g in places]
+        self.structures = [
+            Structure(layout, g, s.covariate_cov, s.covariate_mean)
+            for g, s in zip(places, statistics, strict=True)
+        ]
+        self.ordered = np.isin(layout.model.observed, layout.ordered)
+
+    def residuals(self, theta):
+        """Return statistics minus what the model implies, of each group."""
+        return [
+            group.values - implied_statistics(structure, group, structure.implied(theta))
+            for structure, group in zip(self.given, self.samples, strict=True)
+        ]
+
+    def value(self, theta):
+        """Return the unscaled chi-square."""
+        parts = zip(self.residuals(theta), self.samples, strict=True)
+        value = sum((group.n - 1) * (r @ (group.weights * r)) for r, group in parts)
+        return float(value) if np.isfinite(value) else np.inf
+
+    def deltas(self, theta):
+        """Return the derivatives of the statistics of each group, (q, k)."""
+        result = []
+        for structure, group in zip(self.given, self.samples, strict=True):
+            rows = statistic_derivatives(structure, group, structure.implied(theta))
+            delta = np.zeros((len(group.values), self.k))
+            np.add.at(delta.T, structure.which, rows.T)
+            result.append(delta)
+        return result
+
+    def jacobian(self, theta):
+        """Return the derivatives of all statistics, groups one after the other."""
+        return np.concatenate(self.deltas(theta))
+
+    def score(self, theta):
+        """Return the gradient of the chi-square, and its Gauss-Newton Hessian."""
+        gradient, hessian = np.zeros(self.k), np.zeros((self.k, self.k))
+        parts = zip(self.deltas(theta), self.residuals(theta), self.samples, strict=True)
+        for delta, residual, group in parts:
+            weighted = (group.n - 1) * delta * group.weights[:, None]
+            gradient -= 2 * residual @ weighted
+            hessian += 2 * delta.T @ weighted
+        return gradient, hessian
+
+    def group_fits(self, theta):
+        """Return the sample and implied moments of each group, as `measures.GroupFit`."""
+        result = []
+        for structure, group in zip(self.given, self.samples, strict=True):
+            implied = structure.implied(theta)
+            scale = structure.scales(implied.values)
+            modelled = ~np.isin(structure.observed, structure.covariates)
+            both = np.ix_(modelled, modelled)
+            cov, _ = _matrices(group, structure.p)
+            result.append(
+                GroupFit(
+                    group.n,
+                    tuple(np.array(structure.observed, dtype=object)[modelled]),
+                    cov[both],
+                    (implied.cov * np.outer(scale, scale))[both],
+                    None,
+                    None,
+                    ~modelled,
+                    self.ordered[modelled],
+                )
+            )
+        return result
+
+    def latent_covs(self, theta):
+        """Return the implied covariance matrix of the latent variables of each group."""
+        return [s.implied(theta).latent_cov[: s.n_latent, : s.n_latent] for s in self.structures]
+
+
+def _thresholds(structure, values):
+    """Return the threshold parameters as a matrix (p, most)."""
+    rows = structure.kind == THRESHOLD
+    matrix = np.zeros((structure.p, structure.column[rows].max() + 1), dtype=values.dtype)
+    matrix[structure.row[rows], structure.column[rows]] = values[rows]
+    return matrix
+
+
+def _covariate_columns(structure):
+    """Return, for each observed variable, its place among the structural ones (0 if none)."""
+    eta = {name: i for i, name in enumerate(structure.structural)}
+    return np.array([eta.get(name, 0) for name in structure.observed])
+
+
+def implied_statistics(structure, statistics, implied):
+    """Return what a model implies for each statistic of a group: (q,)."""
+    scale = structure.scales(implied.values)
+    thresholds = _thresholds(structure, implied.values)
+    slopes = implied.total[:, _covariate_columns(structure)]
+    result = np.empty(len(statistics.values))
+    which, i, k = statistics.pick("threshold")
+    result[which] = scale[i] * (thresholds[i, k] - implied.mean[i])
+    which, i, _ = statistics.pick("intercept")
+    result[which] = -implied.mean[i]
+    which, i, j = statistics.pick("slope")
+    result[which] = scale[i] * slopes[i, j]
+    for kind in ("variance", "covariance"):
+        which, i, j = statistics.pick(kind)
+        result[which] = scale[i] * scale[j] * implied.cov[i, j]
+    return result
+
+
+def statistic_derivatives(structure, statistics, implied):
+    """Return the derivatives of the statistics to each free row of the table: (q, rows)."""
+    d = structure.derivatives(implied)
+    kind, row, column = (
+        part[structure.free] for part in (structure.kind, structure.row, structure.column)
+    )
+    reach = np.where(d.reach, implied.inverse[np.where(d.reach, column, 0)].T, 0.0)
+    result = moment_derivatives(structure, statistics, implied, d, reach)
+    which, i, k = statistics.pick("threshold")
+    own = (kind == THRESHOLD) & (row == i[:, None]) & (column == k[:, None])
+    result[which] += structure.scales(implied.values)[i, None] * own
+    return result + _scale_derivatives(statistics, kind, row, structure, implied)
+
+
+def moment_derivatives(structure, statistics, implied, d, reach):
+    """Return what changes of mean, covariance and total effects do to the statistics: (q, rows).
+
+    Parameters
+    ----------
+    d : structure.Derivatives
+    reach : ndarray (m, rows)
+        dT = u reach', 0 where the total effects do not change.
+    """
+    scale, result = structure.scales(implied.values), np.zeros((len(statistics.values), len(d.s)))
+    which, i, _ = statistics.pick("threshold")
+    result[which] = scale[i, None] * -d.s * d.u[i]
+    which, i, _ = statistics.pick("intercept")
+    result[which] = -d.s * d.u[i]
+    which, i, j = statistics.pick("slope")
+    result[which] = scale[i, None] * d.u[i] * reach[_covariate_columns(structure)[j]]
+    for name in ("variance", "covariance"):
+        which, i, j = statistics.pick(name)
+        change = d.u[i] * d.v[j] + d.u[j] * d.v[i]
+        result[which] = (scale[i] * scale[j])[:, None] * change
+    return result
+
+
+def _scale_derivatives(statistics, kind, row, structure, implied):
+    """Derivatives to the scales: each statistic is proportional to those of its variables."""
+    scale = structure.scales(implied.values)
+    scales = np.flatnonzero(kind == SCALE)
+    result = np.zeros((len(statistics.values), len(kind)))
+    if not len(scales):
+        return result
+    value = implied_statistics(structure, statistics, implied)
+    i, j = statistics.row[:, None], statistics.column[:, None]
+    first = (i == row[scales]) & (statistics.kind != "intercept")[:, None]
+    second = (j == row[scales]) & (statistics.kind == "covariance")[:, None]
+    result[:, scales] = (first.astype(float) + second) * (value[:, None] / scale[row[scales]])
+    return result
+
+
+def _tests(objective, found):
+    """Return vcov, test and baseline test; None where there is no solution."""
+    q = sum(len(group.values) for group in objective.samples)
+    df = q - objective.k
+    if not found.converged:
+        return dict.fromkeys(("vcov", "test", "baseline", "likelihood")) | {"df": df}
+    share = [group.n / objective.n for group in objective.samples]
+    deltas = objective.deltas(found.theta)
+    weights = [f * group.weights for f, group in zip(share, objective.samples, strict=True)]
+    parts = zip(deltas, weights, strict=True)
+    bread = invert(sum(delta.T @ (weight[:, None] * delta) for delta, weight in parts))
+    chisq = objective.value(found.theta)
+    if bread is None:
+        return {"df": df, "vcov": None, "test": Test(chisq, df), "likelihood": None} | {
+            "baseline": _baseline(objective)
+        }
+    gammas = [group.gamma / f for f, group in zip(share, objective.samples, strict=True)]
+    weighted = [w[:, None] * delta for delta, w in zip(deltas, weights, strict=True)]
+    meat = sum(d.T @ gamma @ d for d, gamma in zip(weighted, gammas, strict=True))
+    vcov = bread @ meat @ bread / (objective.n - len(share))
+    traces = _traces(weights, weighted, gammas, bread)
+    test = Test(
+        chisq, df, *mean_and_variance(df, *traces), *_categorical_ml(objective, found, bread)
+    )
+    return {
+        "df": df,
+        "vcov": vcov,
+        "test": test,
+        "baseline": _baseline(objective),
+        "likelihood": None,
+    }
+
+
+def _traces(weights, weighted, gammas, bread):
+    """Return tr(U Gamma) and tr(U Gamma U Gamma), U = W - W Delta E^-1 Delta' W, all groups."""
+    delta = np.concatenate(weighted)
+    sizes = np.cumsum([0, *[len(weight) for weight in weights]])
+    product = np.zeros((sizes[-1], sizes[-1]))
+    for g, gamma in enumerate(gammas):
+        block = slice(sizes[g], sizes[g + 1])
+        product[block, block] = weights[g][:, None] * gamma
+        product[:, block] -= delta @ (bread @ (delta[block].T @ gamma))
+    return np.trace(product), np.sum(product * product.T)
+
+
+def mean_and_variance(df, trace, trace_squared):
+    """Return (scaling, shift) that give the chi-square its mean df and variance 2 df.
+
+    X2 sqrt(df / tr2) + df - sqrt(df tr1^2 / tr2) (Asparouhov & Muthén 2010).
+    """
+    if df <= 0:
+        return np.nan, 0.0
+    return np.sqrt(trace_squared / df), df - np.sqrt(df / trace_squared) * trace
+
+
+def _baseline(objective):
+    """Return the `Test` of independence given the covariates: all covariances 0, the rest free."""
+    chisq = trace = squared = 0.0
+    df = 0
+    for group in objective.samples:
+        which, _, _ = group.pick("covariance")
+        weights, gamma = group.weights[which], group.gamma[np.ix_(which, which)]
+        chisq += (group.n - 1) * weights @ group.values[which] ** 2
+        trace += weights @ np.diag(gamma)
+        squared += weights @ gamma**2 @ weights
+        df += len(which)
+    robust = _categorical_baseline(objective)
+    return Test(chisq, df, *mean_and_variance(df, trace, squared), *robust)
+
+
+def _has_robust(objective):
+    """Tell whether robust fit measures exist: all variables ordered, and no covariates."""
+    return all(set(group.kind) <= {"threshold", "covariance"} for group in objective.samples)
+
+
+def _categorical_ml(objective, found, bread):
+    """Return (chisq, scaling) for robust fit measures (Savalei 2021).
+
+    The normal discrepancy between polychoric correlations and the model, and what it would be on
+    average. R: ``cfi.robust`` and ``rmsea.robust`` of lavaan with ``estimator = "WLSMV"``; NaN with
+    covariates or numeric variables.
+    """
+    if not _has_robust(objective):
+        return np.nan, np.nan
+    chisq, blocks, total = 0.0, [], objective.n
+    groups = objective.group_fits(found.theta)
+    parts = zip(groups, objective.samples, objective.deltas(found.theta), strict=True)
+    for fit, group, delta in parts:
+        chisq += group.n * _correlation_discrepancy(fit.sample_cov, fit.cov)
+        which, i, j = group.pick("covariance")
+        share = group.n / total
+        weight = share * _correlation_information(fit.cov, i, j)
+        gamma = group.gamma[np.ix_(which, which)] / share
+        blocks.append((delta[which], share * group.weights[which], weight, gamma))
+    expected = 0.0
+    for g, (delta, _, weight, _) in enumerate(blocks):
+        for h, (other, dwls, _, gamma) in enumerate(blocks):
+            residual = (np.eye(len(dwls)) if g == h else 0) - delta @ bread @ (other.T * dwls)
+            expected += np.sum((residual @ gamma) * (weight @ residual))
+    df = sum(len(group.values) for group in objective.samples) - objective.k
+    return (chisq, expected / df) if df > 0 else (np.nan, np.nan)
+
+
+def _categorical_baseline(objective):
+    if not _has_robust(objective):
+        return np.nan, np.nan
+    chisq = expected = 0.0
+    df = 0
+    for group in objective.samples:
+        which, _, _ = group.pick("covariance")
+        p = len({*group.row[which], *group.column[which]})
+        cov, _ = _matrices(group, p)
+        chisq += group.n * _correlation_discrepancy(cov, np.eye(p))
+        expected += np.trace(group.gamma[np.ix_(which, which)])
+        df += len(which)
+    return chisq, expected / df
+
+
+def _correlation_discrepancy(sample, implied):
+    product = np.linalg.solve(implied, sample)
+    return np.trace(product) - np.linalg.slogdet(product)[1] - len(sample)
+
+
+def _correlation_information(cov, i, j):
+    """Return the normal-theory information of correlations (diagonal fixed at 1), per row."""
+    weight = np.linalg.inv(cov)
+    a, b = i[:, None], j[:, None]
+    return weight[a, i] * weight[b, j] + weight[a, j] * weight[b, i]

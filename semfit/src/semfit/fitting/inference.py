@@ -1,0 +1,248 @@
+"""Standard errors, test statistics and their corrections, from information and scores.
+
+With I the information of the free parameters, J the sum of squares of casewise scores, h1 the
+saturated model and N the number of rows (Yuan & Bentler 2000; Savalei 2010):
+
+    standard   vcov = I^-1                      X2 = D(theta) - D(h1)
+    robust     vcov = I^-1 J I^-1               X2 / c,  c = [tr(J1 I1^-1) - tr(J I^-1)] / df
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from semfit.moments import saturated
+from semfit.moments.implied import Structure
+from semfit.moments.normal import NormalObjective
+from semfit.moments.sample import LOG_2PI, deviance
+from semfit.syntax.model import parameter_row
+from semfit.syntax.parameters import Layout
+
+
+@dataclass(frozen=True)
+class Test:
+    """A chi-square test of a model against the saturated one.
+
+    Attributes
+    ----------
+    chisq : float
+    df : int
+    scaling : float
+        Divides `chisq` before `shift` is added; NaN if there is no scaled test.
+    shift : float
+        Of the mean-and-variance adjusted test, else 0.
+    robust_chisq, robust_scaling : float
+        For robust fit measures; NaN if there are none.
+    """
+
+    chisq: float
+    df: int
+    scaling: float = np.nan
+    shift: float = 0.0
+    robust_chisq: float = np.nan
+    robust_scaling: float = np.nan
+
+    @property
+    def scaled(self):
+        """The scaled statistic."""
+        return self.chisq / self.scaling + self.shift
+
+
+def invert(information):
+    """Return the inverse of an information matrix, or None if it is not positive definite."""
+    scale = np.sqrt(np.diag(information)) if len(information) else np.ones(0)
+    if not np.all(scale > 0):
+        return None
+    scaled = information / np.outer(scale, scale)
+    if len(scaled) and not np.linalg.eigvalsh(scaled).min() > 1e-9:
+        return None
+    return np.linalg.inv(scaled) / np.outer(scale, scale)
+
+
+def saturated_deviance(samples):
+    """Return the deviance of the saturated model."""
+    return sum(deviance(sample, sample.mean, sample.cov) for sample in samples)
+
+
+def information_of(objective, theta, expected):
+    """Return the expected or observed information at theta: (k, k)."""
+    return objective.score(theta)[1] / 2 if expected else objective.observed_information(theta)
+
+
+def covariance(objective, theta, estimator):
+    """Return the covariance matrix of the estimates, None if the information is singular.
+
+    ML: inverse information, expected for complete rows and observed with missing values. MLR:
+    sandwich of the inverse observed information around the casewise scores (Huber 1967, White 1982).
+    R: ``vcov(fit)``.
+    """
+    complete = all(sample.complete for sample in objective.samples)
+    bread = invert(information_of(objective, theta, estimator == "ML" and complete))
+    if bread is None or estimator == "ML":
+        return bread
+    scores = objective.casewise_scores(theta)
+    return bread @ (scores.T @ scores) @ bread
+
+
+def saturated_trace(samples, model, mean_structure):
+    """Return tr(J1 I1^-1) of the saturated model; it does not depend on the fitted model.
+
+    The ratio to the number of its moments is the scaling factor of the saturated model.
+    """
+    moments = saturated.modelled_moments(model, mean_structure)
+    total = 0.0
+    for sample in samples:
+        scores = saturated.scores(sample, sample.mean, sample.cov, moments)
+        information = saturated.information(sample, sample.mean, sample.cov, moments)
+        total += np.trace(np.linalg.solve(information, scores.T @ scores))
+    return total
+
+
+def yuan_bentler(objective, theta, df, trace):
+    """Return the scaling factor of the chi-square ("Mplus variant"); NaN without df.
+
+    R: ``fitMeasures(fit, "chisq.scaling.factor")`` with ``estimator = "MLR"``.
+    """
+    bread = invert(objective.observed_information(theta))
+    if df <= 0 or bread is None:
+        return np.nan
+    scores = objective.casewise_scores(theta)
+    factor = (trace - np.sum(bread * (scores.T @ scores))) / df
+    return factor if factor > 0 else np.nan
+
+
+def fiml_corrected(objective, theta, df, model, robust):
+    """Return (chisq, scaling) for robust fit measures with missing values.
+
+    Zhang & Savalei (2023): the discrepancy between EM's moments and the model, as if complete, and
+    what missing values (and with `robust` also non-normality) add to it. R: ``cfi.robust`` and
+    ``rmsea.robust`` of lavaan with ``missing = "fiml"`` (versions V6, and V3 if robust).
+    """
+    if df <= 0:
+        return np.nan, np.nan
+    chisq, blocks = 0.0, []
+    for structure, sample in zip(objective.structures, objective.samples, strict=True):
+        implied = structure.implied(theta)
+        chisq += _discrepancy(sample, implied)
+        moments = saturated.modelled_moments(model, structure.mean_structure)
+        rows = saturated.jacobian(moments, structure.derivatives(implied))
+        delta = np.zeros((len(rows), objective.k))
+        np.add.at(delta.T, structure.which, rows.T)
+        blocks.append((delta, *_weights(sample, moments, robust)))
+    information = sum(delta.T @ missing @ delta for delta, missing, _, _ in blocks)
+    bread = invert(information)
+    if bread is None:
+        return np.nan, np.nan
+    return chisq, _trace(blocks, bread) / df
+
+
+def _discrepancy(sample, implied):
+    """N F of the normal likelihood at the saturated moments, as if they were of complete rows."""
+    gap = sample.mean - implied.mean
+    inverse = np.linalg.inv(implied.cov)
+    product = inverse @ sample.cov
+    value = np.trace(product) - np.linalg.slogdet(product)[1] - len(gap) + gap @ inverse @ gap
+    return sample.n * value
+
+
+def _weights(sample, moments, robust):
+    """Return (I1, complete-data I1, J1) of one group."""
+    missing = saturated.information(sample, sample.mean, sample.cov, moments)
+    complete = saturated.complete_information(sample.n, sample.cov, moments)
+    if not robust:
+        return missing, complete, missing
+    scores = saturated.scores(sample, sample.mean, sample.cov, moments)
+    return missing, complete, scores.T @ scores
+
+
+def _trace(blocks, bread):
+    """Return tr(M C), M the covariance of the residual moments, C the complete-data weight.
+
+    M = P J P' with P = I1^-1 - Delta bread Delta', group by group and between groups.
+    """
+    total = 0.0
+    inverses = [np.linalg.inv(missing) for _, missing, _, _ in blocks]
+    for g, (delta, _, complete, _) in enumerate(blocks):
+        for h, (other, _, _, meat) in enumerate(blocks):
+            projector = (inverses[g] if g == h else 0) - delta @ bread @ other.T
+            total += np.sum((projector @ meat) * (complete @ projector))
+    return total
+
+
+def test(objective, theta, df, h1, model, trace=None):
+    """Return the `Test` of a solution.
+
+    Parameters
+    ----------
+    objective : normal.NormalObjective
+    theta : ndarray (k,)
+    df : int
+    h1 : float
+        Deviance of the saturated model.
+    model : model.Model
+    trace : float, optional
+        From `saturated_trace`: then the test is scaled (MLR).
+    """
+    robust = trace is not None
+    scaling = yuan_bentler(objective, theta, df, trace) if robust else np.nan
+    chisq = objective.value(theta) - h1
+    if all(sample.complete for sample in objective.samples):
+        corrected = (chisq, scaling)
+    else:
+        corrected = fiml_corrected(objective, theta, df, model, robust)
+    return Test(chisq, df, scaling, 0.0, *corrected)
+
+
+def baseline_model(model, samples, layout):
+    """Return (objective, theta) of the model in which nothing is related.
+
+    Every variable has its own mean and variance; those of covariates, and their covariances, are
+    fixed at the sample's. The estimates are the moments of what is observed of each variable.
+    """
+    others = [name for name in model.observed if name not in model.covariates]
+    rows = [parameter_row(name, "~~", name) for name in others]
+    rows += [
+        parameter_row(a, "~~", b, exogenous=True)
+        for i, a in enumerate(model.covariates)
+        for b in model.covariates[i:]
+    ]
+    if layout.mean_structure:
+        rows += [
+            parameter_row(name, "~1", "", exogenous=name in model.covariates)
+            for name in model.observed
+        ]
+    independent = replace(model, latents=(), parameters=pd.DataFrame(rows), definitions=())
+    tables = []
+    for g, group in enumerate(layout.groups):
+        table = pd.DataFrame(rows).assign(group=group, derived=False)
+        free = table["parameter"] != ""
+        table.loc[free, "parameter"] += f".g{g + 1}"
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    names = tuple(name for name in table["parameter"] if name)
+    flat = Layout(independent, table, names, layout.groups, (), layout.mean_structure)
+    structures = [Structure(flat, g, s.cov, s.mean) for g, s in enumerate(samples)]
+    theta = np.concatenate([_own_moments(model, s, layout.mean_structure) for s in samples])
+    return NormalObjective(structures, samples, len(names)), theta
+
+
+def _own_moments(model, sample, mean_structure):
+    """Return variances, then means, of what is observed of each variable but covariates."""
+    others = [i for i, name in enumerate(model.observed) if name not in model.covariates]
+    have = sample.counts @ sample.seen
+    mean = sample.counts @ (sample.means * sample.seen) / have
+    second = np.einsum("kii->ki", sample.covs) + (sample.means - mean) ** 2
+    variance = sample.counts @ (second * sample.seen) / have
+    parts = [variance[others], mean[others]] if mean_structure else [variance[others]]
+    return np.concatenate(parts)
+
+
+def covariate_deviance(model, samples):
+    """Return the deviance of the fixed covariates alone, by which likelihoods are conditional."""
+    places = [i for i, name in enumerate(model.observed) if name in model.covariates]
+    total = 0.0
+    for sample in samples if places else ():
+        cov = sample.cov[np.ix_(places, places)]
+        total += sample.n * (np.linalg.slogdet(cov)[1] + len(places) * (1 + LOG_2PI))
+    return total

@@ -1,0 +1,213 @@
+"""Modification indices: what freeing a parameter that is fixed would do to a fitted model.
+
+For one candidate, with s its derivative of the log-likelihood and I the expected information of the
+free parameters (f) and the candidate (c) at the solution (Saris, Satorra & Sörbom 1987):
+
+    V = I_cc - I_cf I_ff^-1 I_fc      mi = s^2 / V      epc = s / V
+
+mi is how much chi-square would go down about, with one degree of freedom less; epc is about the
+value that the candidate would get, less the value at which it is fixed.
+"""
+
+from itertools import combinations_with_replacement, product
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from semfit.fitting.dwls import moment_derivatives, statistic_derivatives
+from semfit.moments.implied import Derivatives
+from semfit.moments.normal import add_matrix, expected_rows, gradient_rows, pattern_moments
+from semfit.syntax.model import variables_of
+
+COLUMNS = "lhs op rhs group mi p epc sepc_all".split()
+UNIDENTIFIED = 1e-8  # V / I_cc: what the free parameters leave of a candidate's information
+
+
+def modification_indices(fit):
+    """Return the modification index and expected change of every fixed parameter.
+
+    Parameters
+    ----------
+    fit : fitting.Fit
+
+    Returns
+    -------
+    DataFrame
+        lhs, op, rhs, group ("" without groups), mi (1 degree of freedom), p, epc (expected change),
+        sepc_all (completely standardised), by descending mi. R: ``modindices(fit)``, with expected
+        information also for MLR and with missing values, and not scaled for WLSMV, as there.
+
+    Raises
+    ------
+    ValueError
+        The search did not converge, or the model is not identified at the solution.
+
+    Notes
+    -----
+    Candidates, in each group: loadings of indicators on every latent variable; covariances between
+    observed variables, and between latent ones; where the model has regressions, those between all
+    variables of them; and what the model fixes (markers, intercepts). lavaan 0.6-14 lists the same,
+    but of covariances only those between indicators, and more that is left out here: covariances
+    and paths of covariates among themselves (mi = 0), scales of latent responses, and what would not
+    be identified (NaN). Equal parameters are no candidates: see `constraints.score_tests`.
+
+    For a path into a covariate, information leaves out the moments of covariates, as lavaan's does:
+    its mi is rough. sepc_all of a variance is epc over the implied variance (lavaan: the estimate);
+    it is NaN for a covariance with a variable that has no residual variance.
+    """
+    if not fit.converged or fit.vcov.isna().any(axis=None):
+        raise ValueError(
+            "There are no modification indices without a solution: see fit.problems for why the "
+            "fit failed, and what to do."
+        )
+    theta, layout = fit.point.theta, fit.layout
+    free_information = _free_information(fit.objective, theta)
+    tables = []
+    for place, label in enumerate(layout.groups):
+        rows = candidates(layout, place)
+        tests = _score_tests(fit.objective, place, theta, rows, free_information)
+        scale = _standard_scale(layout, place, fit.objective.structures[place].implied(theta), rows)
+        table = pd.DataFrame(rows, columns=["lhs", "op", "rhs"]).assign(group=label)
+        tables.append(table.join(tests).assign(sepc_all=tests["epc"] * scale))
+    table = pd.concat(tables).dropna(subset="mi").sort_values("mi", ascending=False, kind="stable")
+    return table[COLUMNS].reset_index(drop=True)
+
+
+def _free_information(objective, theta):
+    if not hasattr(objective, "given"):
+        return objective.score(theta)[1] / 2
+    parts = zip(objective.deltas(theta), objective.samples, strict=True)
+    return sum(group.n * delta.T @ (group.weights[:, None] * delta) for delta, group in parts)
+
+
+def candidates(layout, place):
+    """Return the (lhs, op, rhs) of one group that could be freed; see `modification_indices`."""
+    table, model = layout.rows(place), layout.model
+    kinds = variables_of(table.to_dict("records"))
+    inner = [name for name in model.observed if name not in model.covariates]
+    paths = table[table["op"] == "~"]
+    in_paths = list(dict.fromkeys([*paths["lhs"], *paths["rhs"]]))
+    loaded = [name for name in inner if name not in in_paths]
+    rows = [(latent, "=~", name) for latent, name in product(model.latents, loaded)]
+    for names in (inner, model.latents):
+        rows += [(a, "~~", b) for a, b in combinations_with_replacement(names, 2)]
+    rows += [
+        (a, "~", b)
+        for a, b in product(in_paths, repeat=2)
+        if a != b
+        and not (a in model.covariates and (b in model.covariates or layout.ordered))
+        and not (a in kinds["indicators"] and b in model.latents)
+    ]
+    fixed = table[(table["parameter"] == "") & ~table["exogenous"] & ~table["derived"]]
+    fixed = fixed[fixed["op"].isin(("=~", "~", "~~", "~1"))]
+    rows = [*zip(fixed["lhs"], fixed["op"], fixed["rhs"], strict=True), *rows]
+    free = table[table["parameter"] != ""]
+    taken = {_key(*row) for row in zip(free["lhs"], free["op"], free["rhs"], strict=True)}
+    return list({_key(*row): row for row in rows[::-1] if _key(*row) not in taken}.values())[::-1]
+
+
+def _key(lhs, op, rhs):
+    """Return what identifies a parameter: a covariance has no direction."""
+    return (op, *sorted((lhs, rhs))) if op == "~~" else (op, lhs, rhs)
+
+
+def _score_tests(objective, place, theta, rows, free_information):
+    """Return mi, p and epc of the candidates of one group; NaN where not identified."""
+    pieces = _least_squares if hasattr(objective, "given") else _likelihood
+    which, score, rows_information = pieces(objective, place, theta, rows)
+    k = len(theta)
+    information = np.zeros((k + len(rows), k + len(rows)))  # the free parameters come first
+    add_matrix(information, which, rows_information)
+    cross, alone = information[:k, k:], np.diag(information)[k:]
+    left = alone - np.sum(cross * np.linalg.solve(free_information, cross), axis=0)
+    left = np.where(left > UNIDENTIFIED * alone, left, np.nan)
+    mi = score**2 / left
+    return pd.DataFrame({"mi": mi, "p": chi2.sf(mi, 1), "epc": score / left})
+
+
+def _likelihood(objective, place, theta, rows):
+    """Return which parameter each row is of, scores of the candidates, information of all rows."""
+    structure, sample = objective.structures[place], objective.samples[place]
+    implied = structure.implied(theta)
+    own, (new, _, owner) = structure.derivatives(implied), _derivatives(structure, implied, rows)
+    moments = pattern_moments(sample, implied.mean, implied.cov)
+    score = -gradient_rows(sample, moments, new)[: len(rows)] / 2
+    joined = Derivatives(
+        np.hstack([own.u, new.u]), np.hstack([own.v, new.v]), np.hstack([own.s, new.s])
+    )
+    which = np.concatenate([structure.which, len(theta) + owner])
+    return which, score, expected_rows(sample, moments, joined)
+
+
+def _least_squares(objective, place, theta, rows):
+    """Return the same for WLSMV: its weights are the information (of n rows, the score n - 1)."""
+    structure, group = objective.given[place], objective.samples[place]
+    implied = structure.implied(theta)
+    new, reach, owner = _derivatives(structure, implied, rows)
+    changes = moment_derivatives(structure, group, implied, new, reach)
+    delta = np.hstack([statistic_derivatives(structure, group, implied), changes])
+    weighted = group.weights[:, None] * delta
+    score = (group.n - 1) * objective.residuals(theta)[place] @ weighted[:, len(structure.which) :]
+    which = np.concatenate([structure.which, len(theta) + owner])
+    return which, score, group.n * delta.T @ weighted
+
+
+def _derivatives(structure, implied, rows):
+    """Return `Derivatives` for candidates, their reach, and the candidate that each is part of.
+
+    As in `structure`, with d(a) the effect on the observed variables of the disturbance of a:
+    u = d(lhs) of a path, v = Cov(y, rhs), s = E(rhs); u = d(lhs) and v = d(rhs) of a covariance. A
+    path into a covariate has a second part, which takes away again what it does to the moments of
+    covariates. A path or loading changes the total effects by u reach'.
+    """
+    eta = {name: j for j, name in enumerate(structure.structural)}
+    effect = {
+        name: unit for name, unit in zip(structure.observed, np.eye(structure.p), strict=True)
+    }
+    effect |= {name: implied.total[:, j] for name, j in eta.items()}
+    covariate = np.isin(structure.observed, structure.covariates)
+    parts, owner, none = [], [], np.zeros(structure.m)
+    for place, (lhs, op, rhs) in enumerate(rows):
+        if op == "~~":
+            part = effect[lhs], effect[rhs] * (0.5 if lhs == rhs else 1.0), 0.0, none
+        elif op == "~1":
+            part = effect[lhs], np.zeros(structure.p), 1.0, none
+        else:
+            to, by = (rhs, eta[lhs]) if op == "=~" else (lhs, eta[rhs])
+            part = (
+                effect[to],
+                implied.cross_cov[:, by],
+                implied.latent_mean[by],
+                implied.inverse[by],
+            )
+        parts.append(part)
+        owner.append(place)
+    for place, (lhs, op, _) in enumerate(rows):
+        if op == "~" and lhs in structure.covariates:
+            u, v, s, _ = parts[place]
+            parts.append((u * covariate, -v * covariate, -s, none))
+            owner.append(place)
+    u, v, s, reach = (np.array(column).T for column in zip(*parts, strict=True))
+    return Derivatives(u, v, s), reach, np.array(owner)
+
+
+def _standard_scale(layout, place, implied, rows):
+    """Return what makes the change of each candidate a completely standardised one."""
+    model, table = layout.model, layout.rows(place)
+    latent = np.diag(implied.latent_cov)[: len(model.latents)]
+    names = [*model.latents, *model.observed]
+    variance = pd.Series(np.concatenate([latent, np.diag(implied.cov)]), names)
+    own = (table["op"] == "~~") & (table["lhs"] == table["rhs"])
+    residual = pd.Series(implied.values[own], table["lhs"][own])
+    sd, residual_sd = np.sqrt(variance.where(variance > 0)), np.sqrt(residual.abs())
+    scale = []
+    for lhs, op, rhs in rows:
+        if op == "~~":
+            both = sd[lhs] ** 2 if lhs == rhs else residual_sd[lhs] * residual_sd[rhs]
+            scale.append(1 / both if both > 0 else np.nan)
+        elif op == "~1":
+            scale.append(1 / sd[lhs])
+        else:
+            scale.append(sd[lhs] / sd[rhs] if op == "=~" else sd[rhs] / sd[lhs])
+    return np.array(scale)

@@ -1,0 +1,267 @@
+"""The matrices of a model, the moments they imply, and the derivatives of those.
+
+With eta the structural variables (latent ones, and observed ones that take part in regressions):
+
+    y = nu + Lambda eta + e,     eta = alpha + B eta + zeta,     A = (I - B)^-1,  T = Lambda A
+    mean  mu    = nu + T alpha
+    cov   Sigma = T Psi T' + Theta
+
+(LISREL "all-y", Bollen 1989, chapter 8.) Every parameter changes Sigma by a matrix of rank two and
+mu along the same vector, which makes all derivatives one formula:
+
+    dSigma = u v' + v u',   dmu = s u
+
+    parameter        u           v                            s
+    Lambda[i, j]     e_i         (Lambda A Psi A')[:, j]      (A alpha)[j]
+    B[i, j]          T[:, i]     (Lambda A Psi A')[:, j]      (A alpha)[j]
+    Psi[i, j]        T[:, i]     T[:, j], half if i = j       0
+    Theta[i, j]      e_i         e_j, half if i = j           0
+    nu[i]            e_i         0                            1
+    alpha[j]         T[:, j]     0                            1
+"""
+
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+LOADING, PATH, LATENT, RESIDUAL, INTERCEPT, MEAN, THRESHOLD, SCALE = range(8)
+
+
+@dataclass(frozen=True, eq=False)
+class Implied:
+    """What a parameter vector implies for one group; arrays may be complex.
+
+    Attributes
+    ----------
+    cov : ndarray (p, p)
+        Of the observed variables; of an ordered one, of the response behind the categories.
+    mean : ndarray (p,)
+    latent_cov, latent_mean : ndarray (m, m), (m,)
+        Of the structural variables.
+    total : ndarray (p, m)
+        T, the total effect of a disturbance zeta on the observed variables.
+    inverse : ndarray (m, m)
+        A.
+    cross_cov : ndarray (p, m)
+        Cov(y, eta) = Lambda A Psi A', without the residuals.
+    values : ndarray
+        Value of each row of the group's parameter table.
+    """
+
+    cov: np.ndarray
+    mean: np.ndarray
+    latent_cov: np.ndarray
+    latent_mean: np.ndarray
+    total: np.ndarray
+    inverse: np.ndarray
+    cross_cov: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Derivatives:
+    """dSigma = u v' + v u' and dmu = s u for each free row: u, v (p, k), s (k,).
+
+    `reach` (k,) tells which rows change the total effects too, dT = u A[j, :]: Lambda and B.
+    """
+
+    u: np.ndarray
+    v: np.ndarray
+    s: np.ndarray
+    reach: np.ndarray = None
+
+
+class Structure:
+    """Where the parameters of one group stand in its matrices.
+
+    Parameters
+    ----------
+    layout : parameters.Layout
+    place : int
+        Place of the group.
+    cov, mean : ndarray (p, p), (p,)
+        Sample moments; covariates are fixed at theirs.
+
+    Attributes
+    ----------
+    observed, structural : tuple of str
+        Rows of y, and of eta (latent variables first).
+    free : ndarray (k,)
+        Rows of the group's table that hold a free parameter.
+    which : ndarray (k,)
+        Place of that parameter in theta.
+    """
+
+    def __init__(self, layout, place, cov, mean):
+        model, table = layout.model, layout.rows(place)
+        self.observed, self.covariates = model.observed, model.covariates
+        self.structural = (*model.latents, *structural_observed(model))
+        self.exogenous_places = [
+            i for i, name in enumerate(self.structural) if name in model.covariates
+        ]
+        self.p, self.m, self.n_latent = len(self.observed), len(self.structural), len(model.latents)
+        self.kind, self.row, self.column = self._locate(table)
+        order = {name: i for i, name in enumerate(layout.parameters)}
+        self.free = np.flatnonzero(table["parameter"].to_numpy() != "")
+        self.which = np.array([order[n] for n in table["parameter"] if n], dtype=int)
+        free = (self.kind[self.free], self.row[self.free], self.column[self.free])
+        self._places = derivative_places(*free, self.p, self.m)
+        self._exogenous = np.flatnonzero(table["exogenous"].to_numpy())
+        self._derived = np.flatnonzero(table["derived"].to_numpy())
+        self.fixed = np.nan_to_num(table["value"].to_numpy(dtype=float))
+        self._names = table[["lhs", "op", "rhs"]].to_numpy()
+        self.mean_structure = layout.mean_structure
+        self._place_in_buffer()
+        self.set_sample(cov, mean)
+
+    def set_sample(self, cov, mean):
+        """Fix covariates at these sample moments; without mean structure, means too."""
+        at = {name: i for i, name in enumerate(self.observed)}
+        for row in self._exogenous:
+            lhs, op, rhs = self._names[row]
+            self.fixed[row] = mean[at[lhs]] if op == "~1" else cov[at[lhs], at[rhs]]
+        self.sample_mean = mean
+
+    def at_sample(self, cov, mean):
+        """Return a copy whose covariates are fixed at other sample moments."""
+        other = copy(self)
+        other.fixed = self.fixed.copy()
+        other.set_sample(cov, mean)
+        return other
+
+    def _locate(self, table):
+        """Return kind, row and column of each row of the table."""
+        y = {name: i for i, name in enumerate(self.observed)}
+        eta = {name: i for i, name in enumerate(self.structural)}
+        found = []
+        for lhs, op, rhs in zip(table["lhs"], table["op"], table["rhs"], strict=True):
+            if op == "=~":
+                found.append(
+                    (PATH, eta[rhs], eta[lhs]) if rhs in eta else (LOADING, y[rhs], eta[lhs])
+                )
+            elif op == "~":
+                found.append((PATH, eta[lhs], eta[rhs]))
+            elif op == "~~":
+                inner = lhs in eta and rhs in eta
+                found.append((LATENT, eta[lhs], eta[rhs]) if inner else (RESIDUAL, y[lhs], y[rhs]))
+            elif op == "~1":
+                found.append((MEAN, eta[lhs], 0) if lhs in eta else (INTERCEPT, y[lhs], 0))
+            else:
+                number = int(rhs[1:]) - 1 if op == "|" else 0
+                found.append((THRESHOLD if op == "|" else SCALE, y[lhs], number))
+        return tuple(np.array(column, dtype=int) for column in zip(*found, strict=True))
+
+    def _place_in_buffer(self):
+        """Lay all matrices in one vector, so that a parameter vector is set by one assignment."""
+        p, m = self.p, self.m
+        sizes = {LOADING: p * m, PATH: m * m, LATENT: m * m, RESIDUAL: p * p, INTERCEPT: p, MEAN: m}
+        start, self._slices = 0, {}
+        for kind, size in sizes.items():
+            self._slices[kind] = slice(start, start + size)
+            start += size
+        self._buffer = np.zeros(start)
+        for i, name in enumerate(self.structural[self.n_latent :], start=self.n_latent):
+            self._buffer[self.observed.index(name) * m + i] = 1.0  # Lambda: y = eta
+        positions, source = [], []
+        for row, (kind, i, j) in enumerate(zip(self.kind, self.row, self.column, strict=True)):
+            if kind not in sizes:
+                continue
+            width = 1 if kind in (INTERCEPT, MEAN) else p if kind == RESIDUAL else m
+            start = self._slices[kind].start
+            positions.append(start + i * width + j)
+            source.append(row)
+            if kind in (LATENT, RESIDUAL) and i != j:
+                positions.append(start + j * width + i)
+                source.append(row)
+        self._positions, self._source = np.array(positions), np.array(source)
+
+    def values(self, theta):
+        """Return the value of every row of the group's table (derived ones are still 0)."""
+        result = self.fixed.astype(theta.dtype)
+        result[self.free] = theta[self.which]
+        return result
+
+    def implied(self, theta):
+        """Return what `theta` (real or complex) implies, an `Implied`."""
+        p, m, values = self.p, self.m, self.values(theta)
+        buffer = self._buffer.astype(values.dtype)
+        buffer[self._positions] = values[self._source]
+        loadings, paths, psi, residual, nu, alpha = (buffer[part] for part in self._slices.values())
+        loadings, paths, psi = loadings.reshape(p, m), paths.reshape(m, m), psi.reshape(m, m)
+        inverse = np.linalg.inv(np.eye(m) - paths)
+        total = loadings @ inverse
+        latent_cov = inverse @ psi @ inverse.T
+        cross_cov = loadings @ latent_cov
+        latent_mean = inverse @ alpha
+        mean = nu + loadings @ latent_mean if self.mean_structure else self.sample_mean
+        cov = cross_cov @ loadings.T + residual.reshape(p, p)
+        if len(self._derived):
+            given = psi.copy()
+            given[self.exogenous_places] = 0
+            explained = np.einsum("ij,jk,ik->i", total, given, total) + np.diag(
+                residual.reshape(p, p)
+            )
+            self._complete(values, explained, cov, latent_cov)
+        return Implied(cov, mean, latent_cov, latent_mean, total, inverse, cross_cov, values)
+
+    def _complete(self, values, explained, cov, latent_cov):
+        """Give each ordered variable the residual variance that makes its scaled response 1.
+
+        Given the covariates, the variance of the response is 1 / scale^2 ("delta parameterization").
+        An ordered variable predicts nothing: no other moment depends on its residual variance.
+        """
+        scales = self.scales(values)
+        for row in self._derived:
+            i = self.row[row]
+            in_eta = self.kind[row] == LATENT
+            y = self.observed.index(self.structural[i]) if in_eta else i
+            values[row] = 1 / scales[y] ** 2 - explained[y]
+            cov[y, y] += values[row]
+            if in_eta:
+                latent_cov[i, i] += values[row]
+
+    def scales(self, values):
+        """Return the scale of each observed variable: 1, or the ~*~ parameter of an ordered one."""
+        result = np.ones(self.p, dtype=values.dtype)
+        rows = self.kind == SCALE
+        result[self.row[rows]] = values[rows]
+        return result
+
+    def derivatives(self, implied, rows=None):
+        """Return `Derivatives` for the free rows, or for other rows given as (kind, row, column)."""
+        places = self._places if rows is None else derivative_places(*rows, self.p, self.m)
+        left, right, weight, step, slope = places
+        none = np.zeros((self.p, 1))
+        outer = np.concatenate([np.eye(self.p), implied.total], axis=1)
+        inner = np.concatenate([implied.cross_cov, implied.total, np.eye(self.p), none], axis=1)
+        steps = np.concatenate([implied.latent_mean, [0.0, 1.0]])
+        return Derivatives(outer[:, left], inner[:, right] * weight, steps[step], slope)
+
+
+def derivative_places(kind, i, j, p, m):
+    """Return where u, v and s of parameters at (kind, row i, column j) are found.
+
+    Columns of (I, T), of (Cov(y, eta), T, I, 0) with a weight, places in (A alpha, 0, 1), and whether
+    the parameter is a loading or path.
+    """
+    slope, mean = kind <= PATH, (kind == INTERCEPT) | (kind == MEAN)
+    left = i + p * np.isin(kind, (PATH, LATENT, MEAN))
+    at = np.where(slope, j, np.where(kind == LATENT, m + j, 2 * m + j))
+    right = np.where(kind <= RESIDUAL, at, 2 * m + p)
+    weight = np.where(((kind == LATENT) | (kind == RESIDUAL)) & (i == j), 0.5, 1.0)
+    return left, right, weight, np.where(slope, j, np.where(mean, m + 1, m)), slope
+
+
+def structural_observed(model):
+    """Return observed variables that take part in ``~``, or covary with a latent or such a one."""
+    table = model.parameters
+    paths = table[table["op"] == "~"]
+    inner = {*paths["lhs"], *paths["rhs"], *model.covariates, *model.latents}
+    loose = table[(table["op"] == "~~") & (table["lhs"] != table["rhs"])]
+    grew = True
+    while grew:
+        touched = loose[loose["lhs"].isin(inner) | loose["rhs"].isin(inner)]
+        grown = inner | {*touched["lhs"], *touched["rhs"]}
+        grew, inner = len(grown) > len(inner), grown
+    return [name for name in model.observed if name in inner]

@@ -1,0 +1,287 @@
+"""Ordered and numeric variables one by one, given covariates: first step of `ordinal_moments`.
+
+Checks of the data, then for each variable its thresholds, or its ordered probit or linear
+regression on the covariates, and the influence of each respondent on these estimates.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from semfit.moments.binormal import BEYOND, interval_probability, normal_density
+from semfit.moments.polychoric import categories, numeric_array
+
+PROBIT_STEPS = 50
+PROBIT_TOLERANCE = 1e-9
+ROUNDING = 1e-9  # of a log-likelihood
+NO_VARIANCE = 1e-12  # residual variance, relative to the variance
+SINGULAR = 1e12  # condition number of the cross-product of a variable's scores
+COLLINEAR = 1e-10  # smallest eigenvalue of the correlations of covariates
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Data:
+    """Checked data; `x` are the covariates (n, c), standardised by `center` and `scale` (c,)."""
+
+    n: int
+    names: tuple
+    ordered: tuple
+    covariates: tuple
+    levels: dict  # name of an ordered variable -> its sorted values
+    values: dict  # name -> (n,): codes from 0 of an ordered variable, values of a numeric one
+    x: np.ndarray
+    center: np.ndarray
+    scale: np.ndarray
+
+
+def prepare(frame, ordered, covariates, levels):
+    """Return `Data`; parameters and refusals as `ordinal_moments`."""
+    array = numeric_array(frame)
+    ordered = _names("ordered", ordered, frame)
+    covariates = _names("covariates", covariates, frame)
+    _check_roles(ordered, covariates)
+    names = tuple(name for name in frame if name not in covariates)
+    ordered = tuple(name for name in names if name in ordered)
+    _check_rows(frame, array)
+    values = dict(zip(frame, array.T, strict=True))
+    found = {name: _levels(name, values[name], levels or {}) for name in ordered}
+    for name in names:
+        _check_spread(name, values[name], name in ordered, covariates)
+    values |= {name: np.searchsorted(found[name], values[name]) for name in ordered}
+    x = np.array([values[name] for name in covariates]).reshape(len(covariates), len(frame)).T
+    _check_covariates(covariates, x)
+    center, scale = x.mean(axis=0), x.std(axis=0)
+    x = (x - center) / scale if covariates else np.zeros((len(frame), 0))
+    return Data(len(frame), names, ordered, covariates, found, values, x, center, scale)
+
+
+def _names(role, given, frame):
+    if isinstance(given, str):
+        raise ValueError(f"{role}={given!r}: give a list of names.")
+    absent = [name for name in given if name not in frame.columns]
+    if absent:
+        raise ValueError(f"{role} names {absent[0]!r}, which is not a column of the frame.")
+    return tuple(given)
+
+
+def _check_roles(ordered, covariates):
+    both = [name for name in ordered if name in covariates]
+    if both:
+        raise ValueError(
+            f"{both[0]!r} is a covariate and cannot be ordered too: leave it out of `ordered`, or "
+            "recode it to 0/1 variables."
+        )
+    if not ordered:
+        raise ValueError("No variable is ordered: use an estimator for numeric variables.")
+
+
+def _check_rows(frame, array):
+    missing = np.isnan(array).any(axis=0)
+    if missing.any():
+        raise ValueError(
+            f"{', '.join(frame.columns[missing])}: missing values in "
+            f"{np.isnan(array).any(axis=1).sum()} of the rows. Give complete rows."
+        )
+    n, p = array.shape
+    if n <= p + 1:
+        raise ValueError(
+            f"{n} complete rows for {p} variables: at least {p + 2} are needed. Leave some out."
+        )
+
+
+def _levels(name, values, levels):
+    """Return the sorted categories of an ordered variable; refuse those that do not match."""
+    found = categories(name, values)
+    expected = np.unique(np.asarray(levels.get(name, found), dtype=float))
+    for value in np.setdiff1d(found, expected):
+        raise ValueError(
+            f"{name!r} holds {value:g}, which is not among its levels: correct either."
+        )
+    for value in np.setdiff1d(expected, found):
+        raise ValueError(
+            f"Nobody among these {len(values)} respondents is in category {value:g} of {name!r}: "
+            "merge it with a neighbouring category in all groups, or treat the variable as numeric."
+        )
+    return found
+
+
+def _check_spread(name, values, is_ordered, covariates):
+    distinct = np.unique(values)
+    if len(distinct) == 1:
+        raise ValueError(f"{name!r} is constant ({distinct[0]:g}) in these rows: leave it out.")
+    if len(distinct) == 2 and not is_ordered and not covariates:
+        # of two values the mean fixes the variance: their estimates cannot vary apart
+        raise ValueError(
+            f"Numeric variable {name!r} has two values, {distinct[0]:g} and {distinct[1]:g}: "
+            "name it among the ordered variables."
+        )
+
+
+def _check_covariates(names, x):
+    for name, column in zip(names, x.T, strict=True):
+        if np.ptp(column) == 0:
+            raise ValueError(f"Covariate {name!r} is constant in these rows: leave it out.")
+    if len(names) < 2:
+        return
+    values, vectors = np.linalg.eigh(np.corrcoef(x.T))
+    if values[0] < COLLINEAR:
+        involved = [n for n, w in zip(names, vectors[:, 0], strict=True) if abs(w) > 1e-4]
+        raise ValueError(
+            f"Covariates depend on each other linearly: {', '.join(involved)}. Leave one out."
+        )
+
+
+# --- estimates ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Margin:
+    """One variable given the covariates, which are standardised here.
+
+    Its likelihood depends on two quantities: the (upper, lower) limit of the latent response of an
+    ordered variable, the (mean, variance) of a numeric one. `designs` are the derivatives of the
+    two to the estimates (n, m), which are: thresholds or intercept, slopes, variance if numeric.
+    """
+
+    name: str
+    estimates: np.ndarray  # (m,)
+    thresholds: np.ndarray  # (K - 1,); none of a numeric variable
+    designs: tuple
+    influence: np.ndarray  # (n, m) of each respondent on the estimates
+    predicted: np.ndarray  # (n,) latent response or variable, by the covariates
+    residual: np.ndarray = None  # (n,) standardised, of a numeric variable
+    sd: float = 1.0  # of the residual; 1 of a latent response
+    limits: tuple = None  # (upper, lower) of each respondent's latent residual, (n,) each
+
+    @property
+    def is_ordered(self):
+        return self.limits is not None
+
+
+def margin_of(data, name):
+    """Return the `Margin` of a variable of `Data`.
+
+    Raises
+    ------
+    ValueError
+        Covariates predict it without error, or its estimates cannot vary apart.
+    """
+    fit = _ordered_margin if name in data.ordered else _numeric_margin
+    return fit(name, data.values[name], data)
+
+
+def _numeric_margin(name, y, data):
+    """Linear regression by maximum likelihood: the variance is divided by n."""
+    mean_design = np.column_stack([np.ones(data.n), data.x, np.zeros(data.n)])
+    variance_design = np.zeros_like(mean_design)
+    variance_design[:, -1] = 1
+    coefficients = np.linalg.lstsq(mean_design[:, :-1], y, rcond=None)[0]
+    predicted = mean_design[:, :-1] @ coefficients
+    variance = np.mean((y - predicted) ** 2)
+    if variance < NO_VARIANCE * y.var():
+        raise ValueError(
+            f"{name!r} depends linearly on the covariates {', '.join(data.covariates)}: "
+            "leave it or one of them out."
+        )
+    sd = np.sqrt(variance)
+    z = (y - predicted) / sd
+    designs = mean_design, variance_design
+    scores = _scores((z / sd, (z * z - 1) / (2 * variance)), designs)
+    estimates, influence = np.append(coefficients, variance), _influence(name, scores)
+    return Margin(name, estimates, np.empty(0), designs, influence, predicted, z, sd)
+
+
+def _ordered_margin(name, codes, data):
+    """Ordered probit regression: slopes times covariates plus a standard normal residual."""
+    cuts = np.arange(codes.max())
+    designs = tuple(
+        np.hstack([(codes[:, None] - below == cuts).astype(float), -data.x]) for below in (0, 1)
+    )
+    probit = _Probit(codes, designs)
+    shares = np.bincount(codes).cumsum()[:-1] / data.n
+    theta = probit.maximise(np.concatenate([ndtri(shares), np.zeros(len(data.covariates))]))
+    if theta is None:
+        raise ValueError(
+            f"The ordered probit regression of {name!r} on {', '.join(data.covariates)} has no "
+            "maximum: a covariate, or a combination of them, predicts a category without error. "
+            "Leave that covariate out, or merge rare categories."
+        )
+    thresholds, slopes = np.split(theta, [len(cuts)])
+    influence = _influence(name, _scores(probit.gradient(theta), designs))
+    predicted, limits = data.x @ slopes, probit.limits(theta)
+    return Margin(name, theta, thresholds, designs, influence, predicted, limits=limits)
+
+
+@dataclass(frozen=True)
+class _Probit:
+    """The likelihood of an ordered probit regression; `designs` are of its (upper, lower) limit."""
+
+    codes: np.ndarray
+    designs: tuple
+
+    def limits(self, theta):
+        """Return (upper, lower) limit of each respondent's latent residual (n,)."""
+        upper, lower = (design @ theta for design in self.designs)
+        last = self.codes.max()
+        return np.where(self.codes < last, upper, BEYOND), np.where(self.codes, lower, -BEYOND)
+
+    def value(self, theta):
+        """Return the log-likelihood; -infinity when thresholds are not in order."""
+        upper, lower = self.limits(theta)
+        probability = interval_probability(lower, upper)
+        return np.log(probability).sum() if (probability > 0).all() else -np.inf
+
+    def gradient(self, theta):
+        """Return the derivatives of each respondent's log-likelihood to (upper, lower) limit."""
+        upper, lower = self.limits(theta)
+        probability = interval_probability(lower, upper)
+        return normal_density(upper) / probability, -normal_density(lower) / probability
+
+    def step(self, theta):
+        """Return Newton's step."""
+        (upper, lower), (up, down) = self.limits(theta), self.gradient(theta)
+        high, low = self.designs
+        cross = high.T @ ((up * down)[:, None] * low)
+        information = (
+            high.T @ ((up * (upper + up))[:, None] * high)
+            + low.T @ ((down * (lower + down))[:, None] * low)
+            + cross
+            + cross.T
+        )
+        return np.linalg.solve(information, high.T @ up + low.T @ down)
+
+    def maximise(self, theta):
+        """Return the maximum (the log-likelihood is concave); None when there is none."""
+        for _ in range(PROBIT_STEPS):
+            try:
+                move = self.step(theta)
+            except np.linalg.LinAlgError:
+                return None
+            if np.abs(move).max() < PROBIT_TOLERANCE:
+                return theta + move
+            value = self.value(theta)
+            lengths = 0.5 ** np.arange(20)
+            longest = (k for k in lengths if self.value(theta + k * move) >= value - ROUNDING)
+            theta = theta + next(longest, 0) * move
+        return None
+
+
+def _scores(gradient, designs):
+    """Return each respondent's derivatives of the log-likelihood to the estimates (n, m)."""
+    return sum(slope[:, None] * design for slope, design in zip(gradient, designs, strict=True))
+
+
+def _influence(name, scores):
+    """Return scores times the inverse of their cross-product: theta_hat - theta is their sum."""
+    scale = np.sqrt((scores**2).sum(axis=0))
+    unit = scores / scale
+    information = unit.T @ unit
+    if np.linalg.cond(information) > SINGULAR:
+        raise ValueError(
+            f"The estimates of {name!r} cannot vary apart: it has too few distinct values, or too "
+            "few respondents in one of them. Merge categories, or leave a covariate out."
+        )
+    return np.linalg.solve(information, unit.T).T / scale

@@ -1,0 +1,225 @@
+"""Rows of one group, sorted by which values are missing, and the moments of the saturated model.
+
+Complete rows are one pattern of missing values: with them the same formulas are those of ordinary
+maximum likelihood, and the saturated moments are the sample's.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+EM_STEPS = 10_000
+EM_TOLERANCE = 1e-11  # largest change of a moment in a step, in standard deviations
+EM_CHECK = 50  # steps after which EM looks whether it is on its way to a singular matrix
+SINGULAR = 1e-10  # smallest eigenvalue of the correlation matrix
+LOG_2PI = np.log(2 * np.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupFit:
+    """Sample and implied moments of one group, and which of them are modelled.
+
+    Attributes
+    ----------
+    n : int
+    names : tuple of str
+    sample_cov, cov : ndarray (p, p)
+        Of the saturated model and of the fitted one; polychoric correlations for ordered variables.
+    sample_mean, mean : ndarray (p,) or None
+        None without mean structure.
+    fixed : ndarray (p,) of bool
+        Fixed covariates.
+    ordered : ndarray (p,) of bool
+    """
+
+    n: int
+    names: tuple
+    sample_cov: np.ndarray
+    cov: np.ndarray
+    sample_mean: np.ndarray
+    mean: np.ndarray
+    fixed: np.ndarray
+    ordered: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows of one group.
+
+    Attributes
+    ----------
+    data : ndarray (n, p)
+        0 where missing.
+    pattern : ndarray (n,)
+        Pattern of each row.
+    seen : ndarray (P, p) of float
+        1 where a pattern has a value, 0 where it is missing.
+    counts : ndarray (P,)
+    means, covs : ndarray (P, p), (P, p, p)
+        Mean and covariance (over the number of rows) of each pattern, 0 where missing.
+    mean, cov : ndarray (p,), (p, p)
+        Maximum-likelihood moments of the saturated model (with missing values: EM).
+    em_steps : int
+        0 for complete rows; -1 if EM did not converge.
+    """
+
+    data: np.ndarray = field(repr=False)
+    pattern: np.ndarray = field(repr=False)
+    seen: np.ndarray = field(repr=False)
+    counts: np.ndarray = field(repr=False)
+    means: np.ndarray = field(repr=False)
+    covs: np.ndarray = field(repr=False)
+    mean: np.ndarray = field(repr=False)
+    cov: np.ndarray = field(repr=False)
+    em_steps: int
+
+    @property
+    def n(self):
+        """Number of rows."""
+        return len(self.data)
+
+    @property
+    def complete(self):
+        """Whether no value is missing."""
+        return bool(self.seen.all())
+
+
+def sample_of(values):
+    """Return the `Sample` of rows; NaN is missing, and no row may be empty.
+
+    Parameters
+    ----------
+    values : ndarray (n, p)
+
+    Raises
+    ------
+    ValueError
+        Two variables are never observed together: the saturated model has no covariance for them.
+    """
+    seen, pattern = np.unique(~np.isnan(values), axis=0, return_inverse=True)
+    pattern, seen = pattern.reshape(-1), seen.astype(float)
+    data = np.nan_to_num(values)
+    counts, means, covs = _moments(data, pattern, len(seen))
+    parts = data, pattern, seen, counts, means, covs
+    if seen.all():
+        return Sample(*parts, means[0], covs[0], 0)
+    return Sample(*parts, *expectation_maximisation(seen, counts, means, covs))
+
+
+def resample(sample, times):
+    """Return the `Sample` in which each row is there so many times.
+
+    Parameters
+    ----------
+    sample : Sample
+    times : ndarray (n,) of int
+
+    Returns
+    -------
+    Sample
+        Without EM: `mean` and `cov` are those of the variables that miss nothing, NaN for others.
+    """
+    data = np.repeat(sample.data, times, axis=0)
+    kept, pattern = np.unique(np.repeat(sample.pattern, times), return_inverse=True)
+    seen = sample.seen[kept]
+    parts = data, pattern, seen, *_moments(data, pattern, len(seen))
+    full = seen.all(axis=0)
+    mean = np.where(full, data.mean(axis=0), np.nan)
+    return Sample(*parts, mean, np.where(np.outer(full, full), _cov(data), np.nan), 0)
+
+
+def _moments(data, pattern, n_patterns):
+    """Return number, mean and covariance of the rows of each pattern."""
+    counts = np.bincount(pattern).astype(float)
+    means = np.array([data[pattern == k].mean(axis=0) for k in range(n_patterns)])
+    covs = np.array([_cov(data[pattern == k]) for k in range(n_patterns)])
+    return counts, means, covs
+
+
+def _cov(rows):
+    deviations = rows - rows.mean(axis=0)
+    return deviations.T @ deviations / len(rows)
+
+
+def embedded_inverse(cov, seen):
+    """Return the inverse of the observed part of `cov` for each pattern, 0 elsewhere: (P, p, p).
+
+    Missing rows and columns are replaced by those of the identity, so that one call inverts all.
+    """
+    both = seen[:, :, None] * seen[:, None, :]
+    missing = np.eye(len(cov)) * (1 - seen)[:, :, None]
+    return np.linalg.inv(cov * both + missing) * both
+
+
+def second_moments(mean, seen, means, covs):
+    """Return (d, T): deviations of the pattern means, and second moments about `mean`."""
+    d = (means - mean) * seen
+    return d, covs + d[:, :, None] * d[:, None, :]
+
+
+def expectation_maximisation(seen, counts, means, covs, most=EM_STEPS):
+    """Return (mean, cov, steps) of the saturated normal model for rows with missing values.
+
+    Each step completes the moments of a pattern by regression on what it has (Dempster, Laird &
+    Rubin 1977); `steps` is -1 if `most` of them were not enough. R: ``lavInspect(fit, "sampstat")`` with ``missing = "fiml"``.
+    """
+    n = counts.sum()
+    have = counts @ seen
+    mean = counts @ (means * seen) / have
+    d, second = second_moments(mean, seen, means, covs)
+    cov = np.diag(np.einsum("k,kii->i", counts, second) / have)
+    for step in range(1, most + 1):
+        weight = embedded_inverse(cov, seen)
+        d, second = second_moments(mean, seen, means, covs)
+        complete = cov @ weight  # regression of every variable on those observed
+        shift = np.einsum("k,kij,kj->i", counts, complete, d) / n
+        expected = complete @ second @ complete.transpose(0, 2, 1) + cov - complete @ cov
+        new = np.einsum("k,kij->ij", counts, expected) / n - np.outer(shift, shift)
+        scale = np.sqrt(np.diag(cov))
+        change = max(
+            np.abs(shift / scale).max(), np.abs((new - cov) / np.outer(scale, scale)).max()
+        )
+        mean, cov = mean + shift, (new + new.T) / 2
+        if change < EM_TOLERANCE:
+            return mean, cov, step
+        if step % EM_CHECK == 0 and smallest_eigenvalue(cov) < SINGULAR:
+            break
+    return mean, cov, -1
+
+
+def smallest_eigenvalue(cov):
+    """Return the smallest eigenvalue of the correlation matrix; 0 where a variance is not positive."""
+    scale = np.sqrt(np.maximum(np.diag(cov), 0))
+    if not (np.isfinite(cov).all() and scale.all()):
+        return 0.0
+    return np.linalg.eigvalsh(cov / np.outer(scale, scale))[0]
+
+
+def log_determinants(cov, seen):
+    """Return log|observed part of cov| for each pattern; infinite if `cov` is improper."""
+    both = seen[:, :, None] * seen[:, None, :]
+    missing = np.eye(len(cov)) * (1 - seen)[:, :, None]
+    try:
+        factors = np.linalg.cholesky(cov * both + missing)
+    except np.linalg.LinAlgError:
+        return np.full(len(seen), np.inf)
+    return 2 * np.log(np.einsum("kii->ki", factors)).sum(axis=1)
+
+
+def deviance(sample, mean, cov):
+    """Return -2 log-likelihood of the rows under a normal distribution; inf if `cov` is improper.
+
+    R: ``-2 * logLik(fit)`` (with fixed covariates, theirs included).
+    """
+    logdet = log_determinants(cov, sample.seen)
+    if not np.isfinite(logdet).all():
+        return np.inf
+    _, second = second_moments(mean, sample.seen, sample.means, sample.covs)
+    return deviance_of(sample, logdet, embedded_inverse(cov, sample.seen), second)
+
+
+def deviance_of(sample, logdet, weight, second):
+    """Return the deviance, given log|Sigma|, W and T of each pattern."""
+    trace = np.einsum("kij,kji->k", weight, second)
+    value = sample.counts @ (logdet + trace + sample.seen.sum(axis=1) * LOG_2PI)
+    return float(value) if np.isfinite(value) else np.inf

@@ -1,0 +1,277 @@
+"""From a model to the parameters of a fit: groups, mean structure, thresholds, equality.
+
+`spec` completes a model for one group and covariances only. This module writes out the rest by the
+rules of ``lavaan::sem()``: intercepts, thresholds and latent response scales, one copy of the table
+for each group, and the parameters that are equal across groups (``group.equal``, ``group.partial``).
+"""
+
+import difflib
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from semfit.syntax.formula import names_in, rename
+from semfit.syntax.model import Model, parameter_row, parameter_table, terms_of_group
+
+EQUAL = (
+    "loadings",
+    "intercepts",
+    "thresholds",
+    "residuals",
+    "residual_covariances",
+    "regressions",
+    "means",
+    "lv_variances",
+    "lv_covariances",
+)
+LABELS = ("shared", "by_group")
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The parameters of a fit.
+
+    Attributes
+    ----------
+    model : Model
+    table : DataFrame
+        One row per parameter and group: lhs, op, rhs, group (its label; "" without groups), label,
+        parameter (name of the free parameter, "" if none), value (of a fixed one), exogenous (fixed
+        at the sample's value), derived (residual variance of an ordered variable: what its other
+        parameters leave over).
+    parameters : tuple of str
+        Names of the free parameters; equal ones once. As in lavaan, ".g2" marks the second group.
+    groups : tuple of str
+    definitions : tuple of (name, formula)
+    mean_structure : bool
+    ordered : tuple of str
+    """
+
+    model: Model
+    table: pd.DataFrame = field(repr=False)
+    parameters: tuple
+    groups: tuple
+    definitions: tuple
+    mean_structure: bool
+    ordered: tuple = ()
+
+    def rows(self, place):
+        """Return the rows of one group, by its place."""
+        return self.table[self.table["group"] == self.groups[place]]
+
+
+def lay_out(
+    model,
+    groups=("",),
+    mean_structure=False,
+    thresholds=None,
+    equal=(),
+    free=(),
+    labels="shared",
+):
+    """Return the `Layout` of a model.
+
+    Parameters
+    ----------
+    model : model.Model
+    groups : tuple of str
+        Labels of the groups; ("",) for one sample.
+    mean_structure : bool
+        Add intercepts: free for observed variables, 0 for latent ones.
+    thresholds : dict of str to int, optional
+        Ordered variables and their number of thresholds.
+    equal : sequence of str
+        Kinds of parameters that are equal across groups, of `EQUAL`; the ``group.equal`` of lavaan.
+        With equal intercepts or thresholds, latent means are free from the second group on (unless
+        "means" are equal too), with equal thresholds also the scales of the latent responses. Of a
+        second-order factor and its indicators, the mean of the factor (lavaan frees both, which is
+        not identified).
+    free : sequence of str
+        Parameters that stay free in each group ("x3 ~ 1", "f =~ x2"); lavaan's ``group.partial``.
+    labels : {"shared", "by_group"}
+        A label stands for one parameter in all groups, as in lavaan; or for one in each, and
+        definitions are repeated for each group (``h1_g1``, ``h1_g2``).
+
+    Raises
+    ------
+    ValueError
+        An unknown kind or parameter (the message names the nearest), modifiers in another number
+        than groups.
+    """
+    _check_equal(equal, labels)
+    thresholds = thresholds or {}
+    tables = [
+        _table_of_group(model, g, groups, mean_structure, thresholds, labels)
+        for g in range(len(groups))
+    ]
+    if len(groups) > 1:
+        _free_latent_means(tables, model, equal)
+        _free_scales(tables, equal)
+        _make_equal(tables, model, equal, free)
+    table = pd.concat(tables, ignore_index=True)
+    names = tuple(dict.fromkeys(name for name in table["parameter"] if name))
+    definitions = _definitions(model, len(groups), labels)
+    ordered = tuple(name for name in model.observed if name in thresholds)
+    return Layout(model, table, names, tuple(groups), definitions, mean_structure, ordered)
+
+
+def _check_equal(equal, labels):
+    for kind in equal:
+        if kind not in EQUAL:
+            raise ValueError(f"equal={kind!r} does not exist; there are: {', '.join(EQUAL)}.")
+    if labels not in LABELS:
+        raise ValueError(f"labels={labels!r} does not exist; there are: {', '.join(LABELS)}.")
+
+
+def _table_of_group(model, g, groups, mean_structure, thresholds, labels):
+    """Return the table of one group, before any equality across groups."""
+    table, _ = parameter_table(terms_of_group(model.terms, g, len(groups)))
+    added = [*_threshold_rows(model, table, thresholds)]
+    if mean_structure:
+        added += _intercept_rows(model, table, thresholds)
+    if added:
+        table = pd.concat([table, pd.DataFrame(added)], ignore_index=True)
+    table["derived"] = (
+        (table["op"] == "~~") & (table["lhs"] == table["rhs"]) & table["lhs"].isin(thresholds)
+    )
+    table.loc[table["derived"], ["parameter", "label"]] = ""
+    if g:
+        own = (table["parameter"] != "") & (table["label"] == "")
+        table.loc[own, "parameter"] += f".g{g + 1}"
+    if labels == "by_group" and len(groups) > 1:
+        split = table["label"].isin(_shared_labels(model))
+        table.loc[split, "label"] += f"_g{g + 1}"
+        free = split & (table["parameter"] != "")
+        table.loc[free, "parameter"] = table.loc[free, "label"]
+    table.insert(3, "group", groups[g])
+    return table
+
+
+def _written(table, op):
+    """Return the (lhs, rhs) that the model file has for an operator."""
+    rows = table[table["op"] == op]
+    return set(zip(rows["lhs"], rows["rhs"], strict=True))
+
+
+def _intercept_rows(model, table, thresholds):
+    """Intercepts: free if observed, 0 if latent or ordered, the sample's mean for a covariate."""
+    written = _written(table, "~1")
+    return [
+        parameter_row(
+            name,
+            "~1",
+            value=0.0 if name in model.latents or name in thresholds else None,
+            exogenous=name in model.covariates,
+        )
+        for name in [*model.observed, *model.latents]
+        if (name, "") not in written
+    ]
+
+
+def _threshold_rows(model, table, thresholds):
+    written = _written(table, "|")
+    unknown = [f"{lhs} | {rhs}" for lhs, rhs in written if int(rhs[1:]) > thresholds.get(lhs, 0)]
+    if unknown:
+        raise ValueError(
+            f"The model has threshold {min(unknown)}, which the data do not have: name the "
+            "variable in ordered=, and give one threshold less than it has categories."
+        )
+    for name in model.observed:
+        for k in range(thresholds.get(name, 0)):
+            if (name, f"t{k + 1}") not in written:
+                yield parameter_row(name, "|", f"t{k + 1}")
+    for name in model.observed:
+        if name in thresholds:
+            yield parameter_row(name, "~*~", name, value=1.0)
+
+
+def _free_latent_means(tables, model, equal):
+    if not {"intercepts", "thresholds"} & set(equal) or "means" in equal:
+        return
+    written = _written(tables[0].query("parameter != '' or label != ''"), "~1")
+    measured = tables[0]["rhs"][
+        tables[0]["op"] == "=~"
+    ]  # a mean of first and second order: not both
+    for g, table in enumerate(tables[1:], start=2):
+        rows = (table["op"] == "~1") & table["lhs"].isin(model.latents)
+        rows &= ~table["lhs"].isin([*(lhs for lhs, _ in written), *measured])
+        table.loc[rows, "parameter"] = table.loc[rows, "lhs"] + f"~1.g{g}"
+        table.loc[rows, "value"] = float("nan")
+
+
+def _free_scales(tables, equal):
+    if "thresholds" not in equal:
+        return
+    for g, table in enumerate(tables[1:], start=2):
+        rows = table["op"] == "~*~"
+        names = table.loc[rows, "lhs"] + "~*~" + table.loc[rows, "rhs"]
+        table.loc[rows, "parameter"] = names + f".g{g}"
+        table.loc[rows, "value"] = float("nan")
+
+
+def _kinds(table, model):
+    """Return the rows of each kind of parameter, as ``group.equal`` understands it."""
+    op, latent = table["op"], table["lhs"].isin(model.latents)
+    observed = ~latent & ~table["lhs"].isin(model.covariates)
+    variance = (op == "~~") & (table["lhs"] == table["rhs"])
+    covariance = (op == "~~") & (table["lhs"] != table["rhs"])
+    return {
+        "loadings": op == "=~",
+        "intercepts": (op == "~1") & observed,
+        "thresholds": op == "|",
+        "residuals": variance & observed,
+        "residual_covariances": covariance & observed,
+        "regressions": op == "~",
+        "means": (op == "~1") & latent,
+        "lv_variances": variance & latent,
+        "lv_covariances": covariance & latent,
+    }
+
+
+def _make_equal(tables, model, equal, free):
+    """Give the parameters of later groups the name that they have in the first."""
+    first = tables[0]
+    key = (first["lhs"] + first["op"] + first["rhs"]).str.replace(" ", "")
+    asked = [name.replace(" ", "") for name in free]
+    _check_freed(asked, key[first["parameter"] != ""])
+    kinds = _kinds(first, model)
+    chosen = first["parameter"] != ""
+    chosen &= pd.concat([kinds[kind] for kind in equal], axis=1).any(axis=1) if equal else False
+    chosen &= ~key.isin(asked)
+    for table in tables[1:]:
+        names = dict(zip(key[chosen], first.loc[chosen, "parameter"], strict=True))
+        keys = table["lhs"] + table["op"] + table["rhs"]
+        rows = keys.isin(names) & (table["parameter"] != "")
+        table.loc[rows, "parameter"] = keys[rows].map(names)
+
+
+def _check_freed(asked, known):
+    for name in asked:
+        if name not in set(known):
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"free={name!r} is not a free parameter of the model.{hint} "
+                "Write a parameter as in the model file: 'f =~ x2', 'x3 ~ 1', 'y ~ f'."
+            )
+
+
+def _shared_labels(model):
+    """Return the labels that are not given group by group with ``c()``."""
+    return {t["modifier"] for t in model.terms if isinstance(t["modifier"], str)}
+
+
+def _definitions(model, n_groups, labels):
+    """Return the definitions; those that use split labels once for each group."""
+    if labels == "shared" or n_groups == 1:
+        return model.definitions
+    split, result = _shared_labels(model), []
+    for name, formula in model.definitions:
+        if not split & set(names_in(formula)):
+            result.append((name, formula))
+            continue
+        split.add(name)
+        for g in range(1, n_groups + 1):
+            names = {label: f"{label}_g{g}" for label in split}
+            result.append((names[name], rename(formula, names)))
+    return tuple(result)

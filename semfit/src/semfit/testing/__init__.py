@@ -1,0 +1,1 @@
+"""Tests between models and groups: differences, constraints, invariance, sensitivity."""

@@ -1,0 +1,523 @@
+"""Compare models: chi-square differences of nested ones, information criteria of others.
+
+A model is nested in another if the other can imply the same moments with more parameters. That is
+checked, not assumed (`nested_in`). With X2 the chi-squares, d the degrees of freedom and c the
+scaling factors of the restricted model (0) and the larger one (1):
+
+    ML       X2_0 - X2_1, on d_0 - d_1 degrees of freedom
+    MLR      (X2_0 - X2_1) / c,  c = (d_0 c_0 - d_1 c_1) / (d_0 - d_1)     Satorra & Bentler 2001
+    WLSMV    a (X2_0 - X2_1) + b, which gives it the right mean and variance        Satorra 2000
+
+The c of 2001 can be negative in small samples; then MLR takes that of Satorra (2000), which cannot.
+"""
+
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import block_diag
+from scipy.stats import chi2
+
+from semfit.fitting import inference
+from semfit.fitting.fitting import Fit
+from semfit.moments import saturated
+from semfit.moments.normal import NormalObjective
+from semfit.syntax.identification import listed
+
+METHODS = ("default", "satorra.bentler.2010")
+NESTED = 1e-8  # largest discrepancy per row at which two models imply the same moments
+INDICES = ("cfi", "rmsea", "srmr")
+COLUMNS = """model npar n df chisq chisq_scaled aic bic cfi rmsea srmr fit_indices against nested
+chisq_diff df_diff p method delta_cfi delta_rmsea delta_srmr note""".split()
+TEXTS = ["against", "nested", "method", "note"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A chi-square difference test.
+
+    Attributes
+    ----------
+    chisq : float
+    df : int
+    p : float
+    method : str
+    scaling : float
+        What the difference of chi-squares was divided by; NaN if it was not, or was shifted too.
+    note : str
+        What is unusual, or "".
+    """
+
+    chisq: float
+    df: int
+    p: float
+    method: str
+    scaling: float = np.nan
+    note: str = ""
+
+
+# ---- several models ------------------------------------------------------------------------------
+
+
+def compare(*fits, method="default"):
+    """Return one row per model, the least restricted first, each tested against one before it.
+
+    Parameters
+    ----------
+    *fits : Fit
+        Fits, or one list of them, or one dict of name to fit. Without a dict, the names are those
+        of the models.
+    method : str
+        Of `difference`.
+
+    Returns
+    -------
+    DataFrame
+        model, npar, n, df, chisq, chisq_scaled (NaN for ML), aic, bic, cfi, rmsea, srmr,
+        fit_indices (the column of ``fit.measures`` that cfi and rmsea are from: robust if every
+        model has it, else scaled, else standard; srmr is always standard); against (the model of
+        the test: the nearest one before it in which it is nested, else the one before it), nested
+        ("yes", "no", "unknown"; "" in the first row), chisq_diff, df_diff, p and method of the
+        test, delta_cfi, delta_rmsea, delta_srmr (minus those of `against`), all NaN unless nested;
+        note (why something is NaN, or unusual).
+
+        aic and bic are given for fits to the rows and variables of the first fit that is passed:
+        other likelihoods are of other things. WLSMV has none.
+
+    Notes
+    -----
+    R: ``lavTestLRT(fit_a, fit_b, ...)``, which tests each row against the row before it, nested or
+    not.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two fits, something that is no `Fit`, or an unknown method.
+    """
+    named = _named(fits)
+    _check_method(method)
+    first, column = next(iter(named.values())), index_column(named.values())
+    rows = {}
+    for name in sorted(named, key=lambda name: degrees_of_freedom(named[name])):
+        one = named[name]
+        row = {"model": name, "fit_indices": column, **_own_columns(one, column), "note": []}
+        other = other_data(first, one)
+        if other:
+            row |= {"aic": np.nan, "bic": np.nan, "note": [f"no aic and bic: {other}"]}
+        if rows:
+            before = {earlier: named[earlier] for earlier in rows}
+            _enter_test(row, one, before, rows, method)
+        rows[name] = row
+    for row in rows.values():
+        row["note"] = "; ".join(note for note in row["note"] if note)
+    table = pd.DataFrame(list(rows.values()), columns=COLUMNS)
+    table[TEXTS] = table[TEXTS].astype(object).where(table[TEXTS].notna(), "")
+    return table
+
+
+def _named(fits):
+    """Return a dict of name to fit."""
+    if len(fits) == 1 and not isinstance(fits[0], Fit):
+        fits = fits[0]
+    named = fits if isinstance(fits, dict) else None
+    listed = list(named.values() if named is not None else fits)
+    if len(listed) < 2 or not all(isinstance(one, Fit) for one in listed):
+        raise ValueError(
+            "compare() takes two or more fits: fits, a list, or a dict of name to fit."
+        )
+    return named or dict(zip(_unique([one.model.name for one in listed]), listed, strict=True))
+
+
+def _unique(names):
+    """Number the names that are there more than once: "model 1", "model 2"."""
+    return [
+        f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
+
+
+def degrees_of_freedom(one):
+    """Return the degrees of freedom of a fit, converged or not."""
+    return int(measure(one, "df"))
+
+
+def measure(one, name, column="standard"):
+    """Return one fit measure of a fit."""
+    return one.measures.set_index("measure")[column][name]
+
+
+def index_column(fits):
+    """Return the best column of fit measures that all models have; a saturated one needs none."""
+    tested = [one for one in fits if one.test is not None and degrees_of_freedom(one)]
+    for column in ("robust", "scaled"):
+        if tested and all(np.isfinite(measure(one, "cfi", column)) for one in tested):
+            return column
+    return "standard"
+
+
+def _own_columns(one, column):
+    values = {name: measure(one, name) for name in ("npar", "n", "df", "chisq", "aic", "bic")}
+    values["chisq_scaled"] = measure(one, "chisq", "scaled")
+    values["srmr"] = measure(one, "srmr")
+    for name in ("cfi", "rmsea"):
+        values[name] = measure(one, name, column if degrees_of_freedom(one) else "standard")
+    return values
+
+
+def _enter_test(row, one, before, rows, method):
+    """Test a model against the nearest of those before it in which it is nested."""
+    verdicts = {}
+    for name in reversed(before):
+        verdicts[name] = nested_in(one, before[name])
+        if verdicts[name][0] == "yes":
+            break
+    against = name if verdicts[name][0] == "yes" else list(before)[-1]
+    row["against"], (row["nested"], reason) = against, verdicts[against]
+    row["note"] += [] if row["note"] and "other observed" in reason else [reason]  # said already
+    if row["nested"] == "yes":
+        test = chisq_difference(before[against], one, method)
+        row["note"].append(test.note)
+        row |= {"chisq_diff": test.chisq, "df_diff": test.df, "p": test.p, "method": test.method}
+        row |= {f"delta_{index}": row[index] - rows[against][index] for index in INDICES}
+
+
+# ---- what may be compared ------------------------------------------------------------------------
+
+
+def other_data(a, b):
+    """Return why two fits are not of the same data, or "" if they are."""
+    lacking = sorted({*a.model.observed} ^ {*b.model.observed})
+    if lacking:
+        return (
+            f"other observed variables (only in one of the models: {listed(lacking)}); to leave a "
+            "path out but keep its variable, fix it to 0 (0*x)"
+        )
+    if {*a.model.covariates} != {*b.model.covariates}:
+        differing = sorted({*a.model.covariates} ^ {*b.model.covariates})
+        return f"other fixed covariates ({', '.join(differing)})"
+    if (a.group, a.groups) != (b.group, b.groups):
+        return f"other groups ({a.group} and {b.group})"
+    columns = sorted(a.rows.columns, key=str)
+    if not a.rows[columns].equals(b.rows[columns]):
+        return f"other rows (n = {a.n_used} and {b.n_used})"
+    if {*a.layout.ordered} != {*b.layout.ordered}:
+        return "other ordered variables"
+    if a.layout.mean_structure != b.layout.mean_structure:
+        return "one model has means and the other has not (mean_structure)"
+    return ""
+
+
+def not_comparable(a, b):
+    """Return why the chi-squares of two fits have no difference, or ""."""
+    if (a.estimator, a.missing) != (b.estimator, b.missing):
+        return f"other estimators ({a.estimator} {a.missing} and {b.estimator} {b.missing})"
+    for one in (a, b):
+        if not one.converged or one.test is None:
+            return f"{one.model.name} did not converge"
+    return other_data(a, b)
+
+
+def nested_in(small, large):
+    """Tell whether a model is nested in another ("yes", "no", "unknown"), and why not.
+
+    The larger model is fitted to the moments that the smaller one implies (NET, Bentler & Satorra
+    2010): with a perfect fit and fewer degrees of freedom, it contains the smaller one. The check is
+    made at the smaller model's estimates.
+
+    Parameters
+    ----------
+    small, large : Fit
+
+    Returns
+    -------
+    verdict, reason : str
+        R: ``semTools::net(large, small)``.
+    """
+    reason = not_comparable(small, large)
+    if reason:
+        return "no", reason
+    found, discrepancy = matched(small, large)
+    if discrepancy > NESTED:
+        if not found.converged:
+            return "unknown", "the search for equal moments did not converge"
+        return "no", "not nested: the larger model cannot imply the same moments"
+    if degrees_of_freedom(small) <= degrees_of_freedom(large):
+        return "no", "equivalent models: they imply the same moments, with as many parameters"
+    return "yes", ""
+
+
+def matched(small, large):
+    """Return where the larger model comes nearest to the smaller one's moments, and how near."""
+    from semfit.fitting.search import scoring  # loads semopy
+
+    target, floor = _target(small, large)
+    starts = [_carried_over(small, large), large.point.theta]
+    found = [scoring(target, s) for s in starts if np.isfinite(target.value(s))]
+    if not found:
+        return scoring(target, starts[1]), np.inf
+    distances = [(target.value(one.theta) - floor) / target.n for one in found]
+    nearest = int(np.argmin(distances))
+    return found[nearest], abs(distances[nearest])
+
+
+def _target(small, large):
+    """Return the larger model's objective for the smaller's implied moments, and its floor."""
+    objective, theta = large.objective, small.point.theta
+    if large.estimator == "WLSMV":
+        target = copy(objective)
+        target.samples = [
+            replace(group, values=values)
+            for group, values in zip(objective.samples, _implied_like(small, large), strict=True)
+        ]
+        return target, 0.0
+    place = [small.model.observed.index(name) for name in large.model.observed]
+    samples = []
+    for structure, sample in zip(small.objective.structures, objective.samples, strict=True):
+        implied = structure.implied(theta)
+        cov, mean = implied.cov[np.ix_(place, place)], implied.mean[place]
+        samples.append(_as_sample(sample, mean, cov))
+    return NormalObjective(objective.structures, samples, objective.k), (
+        inference.saturated_deviance(samples)
+    )
+
+
+def _as_sample(sample, mean, cov):
+    """Return a sample without missing values that has these moments."""
+    n, p = sample.n, len(mean)
+    return replace(
+        sample,
+        data=np.zeros((n, p)),
+        pattern=np.zeros(n, dtype=int),
+        seen=np.ones((1, p)),
+        counts=np.array([float(n)]),
+        means=mean[None],
+        covs=cov[None],
+        mean=mean,
+        cov=cov,
+        em_steps=0,
+    )
+
+
+def _statistic_names(one):
+    """Return what each statistic of a WLSMV fit is, group by group."""
+    names = np.array(one.model.observed, dtype=object)
+    result = []
+    for group in one.objective.samples:
+        threshold = group.kind == "threshold"
+        second = np.where(threshold, group.column, names[np.where(threshold, 0, group.column)])
+        pairs = zip(group.kind, names[group.row], second, strict=True)
+        result.append([(kind, frozenset((a, b))) for kind, a, b in pairs])
+    return result
+
+
+def _implied_like(small, large):
+    """Return the statistics that the smaller WLSMV model implies, in the larger one's order."""
+    residuals = small.objective.residuals(small.point.theta)
+    names = zip(_statistic_names(small), _statistic_names(large), strict=True)
+    orders = [[own.index(name) for name in theirs] for own, theirs in names]
+    parts = zip(small.objective.samples, residuals, orders, strict=True)
+    return [(group.values - residual)[order] for group, residual, order in parts]
+
+
+def _carried_over(small, large):
+    """Return the larger model's parameters with the smaller's values; what it lacks is 0."""
+    table, values = small.layout.table, small.point.values(small.point.theta)
+    known = dict(zip(map(_key, table.itertuples()), values, strict=True))
+    theta = large.point.theta.copy()
+    place = {name: i for i, name in enumerate(large.layout.parameters)}
+    new = {*large.model.latents} - {*small.model.latents}
+    for row in large.layout.table.iloc[::-1].itertuples():
+        if row.parameter and not {row.lhs, row.rhs} & new:
+            theta[place[row.parameter]] = known.get(_key(row), 0.0)
+    return theta
+
+
+def _key(row):
+    pair = tuple(sorted((row.lhs, row.rhs))) if row.op == "~~" else (row.lhs, row.rhs)
+    return row.op, *pair, row.group
+
+
+# ---- chi-square differences ----------------------------------------------------------------------
+
+
+def difference(large, small, method="default"):
+    """Test a model against a larger one in which it is nested.
+
+    Parameters
+    ----------
+    large, small : Fit
+        Of the same data, by the same estimator; `small` is the restricted model.
+    method : {"default", "satorra.bentler.2010"}
+        Of the scaling for MLR. Default: Satorra & Bentler (2001), and where that is not positive
+        Satorra (2000), see `positive_scaling`; or Satorra & Bentler (2010), see `scaling_2010`.
+
+    Returns
+    -------
+    Difference
+        R: ``lavTestLRT(large, small)``; for WLSMV with its default ``method = "satorra.2000"``,
+        scaled and shifted. Where lavaan's scaling of 2001 is negative and its test NA, the note of
+        this one says so.
+
+    Raises
+    ------
+    ValueError
+        The fits are of other variables, rows or estimators, did not converge, or the second is not
+        nested in the first.
+
+    Notes
+    -----
+    Where the restriction is at the edge of what is possible (a variance of 0, a correlation of 1:
+    two factors that become one), p is too large (Stoel et al. 2006).
+    """
+    _check_method(method)
+    for one in (large, small):
+        if not isinstance(one, Fit):
+            raise ValueError("difference() takes two fits: the larger model, then the restricted.")
+    reason = not_comparable(small, large)
+    if reason:
+        raise ValueError(f"These fits cannot be compared by chi-square: {reason}.")
+    nested, reason = nested_in(small, large)
+    if nested != "yes":
+        raise ValueError(
+            f"{small.model.name} ({degrees_of_freedom(small)} df) has no chi-square difference with "
+            f"{large.model.name} ({degrees_of_freedom(large)} df): {reason}. The larger model comes "
+            "first; models that are not nested are compared by aic and bic: see compare()."
+        )
+    return chisq_difference(large, small, method)
+
+
+def _check_method(method):
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} does not exist; there are: {', '.join(METHODS)}.")
+
+
+def chisq_difference(large, small, method="default"):
+    """Return the `Difference` of models that are known to be nested; see `difference`."""
+    chisq, df = small.test.chisq - large.test.chisq, small.test.df - large.test.df
+    if large.estimator == "WLSMV":
+        slope, shift = satorra_2000(large, small)
+        result = Difference(slope * chisq + shift, df, np.nan, "Satorra 2000")
+    elif large.estimator == "MLR":
+        result = _scaled_difference(large, small, method)
+    else:
+        result = Difference(chisq, df, np.nan, "difference")
+    note = result.note
+    if chisq < -NESTED * large.n_used:
+        note = "the restricted model fits better: the larger one is not at its best solution"
+    return replace(result, p=float(chi2.sf(result.chisq, df)), note=note)
+
+
+def _scaled_difference(large, small, method):
+    chisq, df = small.test.chisq - large.test.chisq, small.test.df - large.test.df
+    if method.endswith("2010"):
+        name, scaling, note = "Satorra-Bentler 2010 scaled", scaling_2010(large, small), ""
+    else:
+        name, note = "Satorra-Bentler 2001 scaled", ""
+        scaling = (small.test.df * small.test.scaling - _weight(large.test)) / df
+        if not scaling > 0:
+            note = f"the scaling of 2001 is not positive ({scaling:.3f})"
+            name, scaling = "Satorra 2000 scaled", positive_scaling(large, small)
+    if not scaling > 0:
+        note, scaling = f"no test: the scaling factor is not positive ({scaling:.3f})", np.nan
+    return Difference(chisq / scaling, df, np.nan, name, float(scaling), note)
+
+
+def _weight(test):
+    """Return degrees of freedom times scaling factor: 0 for a saturated model."""
+    return test.df * test.scaling if test.df else 0.0
+
+
+def scaling_2010(large, small):
+    """Return the scaling of the difference by Satorra & Bentler (2010).
+
+    (d_0 c_0 - d_1 c_10) / (d_0 - d_1), with c_10 the factor of the larger model at the estimates of
+    the restricted one. It is positive with expected information; with the observed information of
+    MLR it may not be. R: ``lavTestLRT(large, small, method = "satorra.bentler.2010")``.
+    """
+    found, _ = matched(small, large)
+    objective, df = large.objective, large.test.df
+    trace = inference.saturated_trace(objective.samples, large.model, large.layout.mean_structure)
+    factor = inference.yuan_bentler(objective, found.theta, df, trace) if df else 1.0
+    return (small.test.df * small.test.scaling - df * factor) / (small.test.df - df)
+
+
+def positive_scaling(large, small):
+    """Return the scaling of the difference by Satorra (2000), positive by construction.
+
+    tr[(A P A')^-1 A V A'] / rank(A), with A the restrictions, P the inverse of the observed
+    information of the larger model and V its robust covariance matrix: by how much robust variances
+    are larger than ordinary ones, in the directions of the restrictions.
+    """
+    moments = saturated.modelled_moments(large.model, large.layout.mean_structure)
+    implied = [s.implied(large.point.theta) for s in large.objective.structures]
+    parts = zip(large.objective.samples, implied, strict=True)
+    weight = block_diag(*[saturated.complete_information(s.n, i.cov, moments) for s, i in parts])
+    restrictions = _restrictions(large, small, weight)
+    plain = inference.invert(large.objective.observed_information(large.point.theta))
+    if plain is None:
+        return np.nan
+    ordinary = restrictions @ plain @ restrictions.T
+    robust = restrictions @ large.point.vcov @ restrictions.T
+    return float(np.trace(np.linalg.solve(ordinary, robust)) / len(restrictions))
+
+
+def satorra_2000(large, small):
+    """Return (a, b): a X2 + b is the difference of WLSMV chi-squares with its mean and variance.
+
+    With Delta, W, Gamma and the information E of the larger model, and A the restrictions:
+    U = W Delta E^-1 A' (A E^-1 A')^-1 A E^-1 Delta' W, m = rank(A), a = sqrt(m / tr(U Gamma)^2),
+    b = m - a tr(U Gamma) (Satorra 2000; Asparouhov & Muthén 2010). R: attributes scale and shift of
+    ``lavTestLRT()``, with ``A.method = "delta"``.
+    """
+    groups = large.objective.samples
+    share = [group.n / large.n_used for group in groups]
+    weight = np.concatenate([f * g.weights for f, g in zip(share, groups, strict=True)])
+    gamma = block_diag(*[g.gamma / f for f, g in zip(share, groups, strict=True)])
+    delta = large.objective.jacobian(large.point.theta)
+    restrictions = _restrictions(large, small)
+    inverse = np.linalg.inv(delta.T @ (weight[:, None] * delta))
+    pull = restrictions @ inverse @ delta.T * weight
+    middle = restrictions @ inverse @ restrictions.T
+    product = np.linalg.solve(middle, pull @ gamma @ pull.T)
+    m = len(restrictions)
+    slope = np.sqrt(m / np.trace(product @ product))
+    return slope, m - slope * np.trace(product)
+
+
+def _restrictions(large, small, weight=None):
+    """Return A (m, k): what the restricted model forbids to the parameters of the larger one.
+
+    The complement of the changes of its parameters that the restricted model's can make, found by
+    regression of derivatives on derivatives, with `weight` (q, q) or without.
+    """
+    names, delta = _moments(large)
+    own, restricted = _moments(small)
+    restricted = restricted[[own.index(name) for name in names]]
+    if weight is None:
+        span = np.linalg.lstsq(delta, restricted, rcond=None)[0]
+    else:
+        span = np.linalg.solve(delta.T @ weight @ delta, delta.T @ weight @ restricted)
+    u, _, _ = np.linalg.svd(span)
+    return u[:, len(small.layout.parameters) :].T
+
+
+def _moments(one):
+    """Return what each moment of a fit is, and the derivatives of all, (q, k)."""
+    objective, theta = one.objective, one.point.theta
+    if one.estimator == "WLSMV":
+        names, deltas = _statistic_names(one), objective.deltas(theta)
+    else:
+        moments = saturated.modelled_moments(one.model, one.layout.mean_structure)
+        variables, names, deltas = one.model.observed, [], []
+        pairs = zip(moments.rows, moments.columns, strict=True)
+        kinds = [("mean", frozenset([variables[i]])) for i in moments.means]
+        kinds += [("covariance", frozenset((variables[i], variables[j]))) for i, j in pairs]
+        for structure in objective.structures:
+            rows = saturated.jacobian(moments, structure.derivatives(structure.implied(theta)))
+            delta = np.zeros((len(rows), len(theta)))
+            np.add.at(delta.T, structure.which, rows.T)
+            names.append(kinds)
+            deltas.append(delta)
+    numbered = [(g, *name) for g, group in enumerate(names) for name in group]
+    return numbered, np.concatenate(deltas)

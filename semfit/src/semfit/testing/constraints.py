@@ -1,0 +1,278 @@
+"""Constraints on the parameters of one fit: add one (Wald), release one (score), change all equal ones.
+
+The three classic tests of a restriction: `wald` needs the larger model only, `score_tests` the
+restricted one, a chi-square difference (`compare`) both.
+"""
+
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from semfit.fitting import inference
+from semfit.fitting.dwls import DwlsObjective
+from semfit.fitting.estimates import Point, derivative
+from semfit.moments.implied import Structure
+from semfit.moments.normal import NormalObjective
+from semfit.syntax.formula import evaluate, names_in
+from semfit.syntax.model import Model
+from semfit.syntax.parameters import Layout, lay_out
+
+RANK = 1e-9  # of eigenvalues, relative to the largest
+
+
+# ---- Wald ----------------------------------------------------------------------------------------
+
+
+def wald(one, constraints):
+    """Test equations between the labelled parameters of one fit, without another fit.
+
+    With g the left minus the right sides, J their derivatives and V the covariance matrix of the
+    estimates (robust for MLR and WLSMV): g' (J V J')^-1 g, chi-square with as many degrees of
+    freedom as equations.
+
+    Parameters
+    ----------
+    one : Fit
+    constraints : str or sequence of str
+        ``"a == b"``; several in a list, on lines or separated by ``;``. A side is a formula of
+        labels, names of ``:=`` lines and numbers: ``"h6*h11 == 0"``.
+
+    Returns
+    -------
+    DataFrame
+        One row: constraints, chisq, df, p. R: ``lavTestWald(fit, "a == b")``.
+
+    Raises
+    ------
+    ValueError
+        No solution; something that is not an equation; an unknown label (the message lists them);
+        constraints of which one follows from the others.
+    """
+    if not one.converged or not np.isfinite(one.point.vcov).all():
+        raise ValueError("There is no Wald test without standard errors: see fit.problems.")
+    texts = (
+        constraints.replace(";", "\n").splitlines() if isinstance(constraints, str) else constraints
+    )
+    sides = [_sides(text) for text in texts if text.strip()]
+    layout = one.layout
+    known = [*layout.table["label"][layout.table["label"] != ""], *dict(layout.definitions)]
+    used = {name for pair in sides for side in pair for name in names_in(side)}
+    if not sides or not used <= {*known}:
+        unknown = ", ".join(sorted(used - {*known})) or "nothing"
+        raise ValueError(
+            f"{unknown} is not a label or definition of the model; there are: "
+            f"{', '.join(dict.fromkeys(known)) or 'none'}."
+        )
+
+    def gaps(theta):
+        rows = one.point.values(theta)
+        values = {n: v for n, v in zip(layout.table["label"], rows, strict=True) if n}
+        values |= zip(dict(layout.definitions), one.point.defined(rows), strict=True)
+        return np.array([evaluate(a, values) - evaluate(b, values) for a, b in sides])
+
+    chisq, df = wald_statistic(gaps, one.point)
+    text = "; ".join(f"{a} == {b}" for a, b in sides)
+    return pd.DataFrame([{"constraints": text, "chisq": chisq, "df": df, "p": chi2.sf(chisq, df)}])
+
+
+def _sides(text):
+    """Return the two formulas of an equation."""
+    sides = [side.strip() for side in text.split("==")]
+    if len(sides) != 2 or not all(sides):
+        raise ValueError(f"{text.strip()!r} is not an equation: write 'a == b'.")
+    return sides
+
+
+def wald_statistic(gaps, point):
+    """Return (chisq, df) of the hypothesis that functions of the parameters are 0."""
+    values = np.real(gaps(point.theta.astype(complex)))
+    slopes = derivative(gaps, point.theta).reshape(len(point.theta), len(values))
+    cov = slopes.T @ point.vcov @ slopes
+    scale = np.sqrt(np.diag(cov))
+    if not (scale > 0).all() or np.linalg.eigvalsh(cov / np.outer(scale, scale))[0] < RANK:
+        raise ValueError(
+            "The constraints cannot be tested together: one is about no free parameter, or follows "
+            "from the others. Leave it out."
+        )
+    return float(values @ np.linalg.solve(cov, values)), len(values)
+
+
+# ---- score ---------------------------------------------------------------------------------------
+
+
+def score_tests(one):
+    """Test each equality between parameters: what would chi-square do if it were released?
+
+    With s and I the derivatives of the log-likelihood and the expected information of all rows of
+    the table as if none were equal, and K a basis of what stays free: s' K (K' I K)^- K' s.
+
+    Parameters
+    ----------
+    one : Fit
+        With parameters that are equal across groups (``equal=``) or share a label.
+
+    Returns
+    -------
+    DataFrame
+        lhs, op, rhs, group (the parameter that is released), released_from (its first equal),
+        chisq (about how much chi-square would go down), df (1), p, p_holm (over the rows), epc (what
+        the parameter would become larger than its first equal, about), in the order of the model;
+        the last row, with released_from "all equalities", releases all of them at once. R:
+        ``lavTestScore(fit)``; for MLR and WLSMV not robust either, as there. The df of the last row
+        leave out equalities that only identify the model, which lavaan counts.
+
+    Raises
+    ------
+    ValueError
+        No solution, or no equality.
+    """
+    if not one.converged or one.test is None:
+        raise ValueError("There are no score tests without a solution: see fit.problems.")
+    table = one.layout.table[one.layout.table["parameter"] != ""].reset_index(drop=True)
+    owner = pd.factorize(table["parameter"])[0]
+    later = np.flatnonzero(table["parameter"].duplicated())
+    if not len(later):
+        raise ValueError(
+            "No parameters are equal: fit with equal=, or give two parameters one label."
+        )
+    score, information = _unrestricted(one, len(table))
+    free = np.zeros((len(table), owner.max() + 1))
+    free[np.arange(len(table)), owner] = 1.0
+    rows = []
+    for row in later:
+        chisq, change = _released(score, information, np.c_[free, np.eye(len(table))[row]])
+        first = int(np.flatnonzero(owner == owner[row])[0])
+        rows.append([_written(table.loc[first]), chisq, 1, change[row] - change[first]])
+    chisq, _ = _released(score, information, np.eye(len(table)))
+    df = np.linalg.matrix_rank(_scaled(information), tol=RANK, hermitian=True) - free.shape[1]
+    rows.append(["all equalities", chisq, df, np.nan])
+    result = table.loc[later, ["lhs", "op", "rhs", "group"]].reset_index(drop=True)
+    result = result.reindex(range(len(rows)))
+    result[["lhs", "op", "rhs", "group"]] = result[["lhs", "op", "rhs", "group"]].fillna("")
+    columns = ["released_from", "chisq", "df", "epc"]
+    result = result.join(pd.DataFrame(rows, columns=columns))
+    result["p"] = chi2.sf(result["chisq"], result["df"])
+    result["p_holm"] = [*holm(result["p"][:-1]), np.nan]
+    order = ["lhs", "op", "rhs", "group", "released_from", "chisq", "df", "p", "p_holm", "epc"]
+    return result[order]
+
+
+def _written(row):
+    """Return a parameter as one writes it, with its group."""
+    text = f"{row['lhs']} ~ 1" if row["op"] == "~1" else f"{row['lhs']} {row['op']} {row['rhs']}"
+    return f"{text} ({row['group']})" if row["group"] else text
+
+
+def _unrestricted(one, n_rows):
+    """Return the score and expected information of every free row, none equal to another."""
+    objective, start, structures = copy(one.objective), 0, []
+    for structure in one.objective.structures:
+        own = copy(structure)
+        own.which = start + np.arange(len(structure.free))
+        structures.append(own)
+        start += len(structure.free)
+    objective.structures, objective.k = structures, n_rows
+    if hasattr(objective, "given"):  # what WLSMV fits is conditional on the covariates
+        objective.given = [copy(given) for given in one.objective.given]
+        for given, structure in zip(objective.given, structures, strict=True):
+            given.which = structure.which
+    theta = np.concatenate([one.point.theta[s.which] for s in one.objective.structures])
+    gradient, hessian = objective.score(theta)
+    if hasattr(objective, "given"):  # lavaan: n rows in the information, n - 1 in chi-square
+        objective.samples = [replace(group, n=group.n + 1) for group in objective.samples]
+        hessian = objective.score(theta)[1]
+    return -gradient / 2, hessian / 2
+
+
+def _released(score, information, free):
+    """Return the chi-square, and the change of every row, of a step within the free directions."""
+    inner = free.T @ information @ free
+    scale = np.sqrt(np.diag(inner))
+    inverse = np.linalg.pinv(_scaled(inner), rcond=RANK, hermitian=True) / np.outer(scale, scale)
+    step = inverse @ (free.T @ score)
+    return float(score @ free @ step), free @ step
+
+
+def _scaled(matrix):
+    scale = np.sqrt(np.diag(matrix))
+    return matrix / np.outer(scale, scale)
+
+
+def holm(p):
+    """Return p-values corrected by Holm (1979) for their number; NaN stays NaN and does not count.
+
+    As ``p.adjust(p, "holm")``, without the garbage collection of a quarter of a second that
+    ``statsmodels.stats.multitest.multipletests`` does at each call.
+    """
+    p = np.asarray(p, dtype=float)
+    order = np.argsort(p)[: np.isfinite(p).sum()]
+    result = np.full(len(p), np.nan)
+    raised = p[order] * np.arange(len(order), 0, -1)
+    result[order] = np.minimum(np.maximum.accumulate(raised), 1)
+    return result
+
+
+# ---- other equalities of a fit -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """A model with other equalities, fitted for its test alone: the part of a `Fit` it needs."""
+
+    model: Model
+    estimator: str
+    n_used: int
+    layout: Layout
+    objective: object
+    point: Point
+    test: inference.Test
+    converged: bool
+
+
+def layout_with(one, equal, free):
+    """Return the layout of a fit with other equalities across groups."""
+    table = one.layout.table
+    counts = table[(table["op"] == "|") & (table["group"] == one.groups[0])].groupby("lhs").size()
+    return lay_out(
+        one.model,
+        one.groups,
+        one.layout.mean_structure,
+        thresholds=counts.to_dict(),
+        equal=equal,
+        free=free,
+        labels=one.options["labels"],
+    )
+
+
+def refit(one, layouts):
+    """Return a `Refit` for each layout of the model of a fit, starting from its estimates."""
+    from semfit.fitting.search import scoring  # loads semopy
+
+    samples, ordered = one.objective.samples, one.estimator == "WLSMV"
+    h1 = 0.0 if ordered else inference.saturated_deviance(samples)
+    trace = None
+    if one.estimator == "MLR":
+        trace = inference.saturated_trace(samples, one.model, one.layout.mean_structure)
+    values, result = one.point.values(one.point.theta), []
+    for layout in layouts:
+        if ordered:
+            objective = DwlsObjective(layout, samples)
+        else:
+            places = enumerate(samples)
+            structures = [Structure(layout, g, s.cov, s.mean) for g, s in places]
+            objective = NormalObjective(structures, samples, len(layout.parameters))
+        start = pd.Series(values).groupby(layout.table["parameter"].to_numpy()).mean()
+        found = scoring(objective, start[list(layout.parameters)].to_numpy())
+        df = one.test.df + len(one.layout.parameters) - len(layout.parameters)
+        scaling = np.nan
+        if trace is not None and found.converged:
+            scaling = inference.yuan_bentler(objective, found.theta, df, trace)
+        test = inference.Test(objective.value(found.theta) - h1, df, scaling)
+        point = replace(one.point, layout=layout, structures=objective.structures)
+        point = replace(point, theta=found.theta)
+        shared = one.model, one.estimator, one.n_used, layout, objective, point, test
+        result.append(Refit(*shared, found.converged))
+    return result

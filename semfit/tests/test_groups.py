@@ -1,0 +1,523 @@
+"""semfit.testing.groups and group_paths: lavaan's numbers (groups.R), planted differences, refusals."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import semfit as sem
+from semfit.fitting import search
+from semfit.testing.group_paths import path_differences, without_covariates
+from semfit.testing.groups import (
+    _verdict,
+    cutoff_table,
+    group_sizes,
+    invariance,
+    latent_means,
+    measurement_model,
+)
+
+REFERENCE = Path(__file__).parent / "reference"
+GROUPS = json.loads((REFERENCE / "groups.json").read_text())
+HS = sem.read_model("visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9")
+TWO = sem.read_model("f =~ x1 + x2 + x3 + x4\ng =~ x5 + x6 + x7 + x8\ng ~ a*f + size\ntwice := 2*a")
+LISTWISE = {"estimator": "ML", "missing": "listwise"}
+CLOSE = {"rtol": 1e-6, "atol": 1e-8}
+
+
+@cache
+def read_data(name):
+    return pd.read_csv(REFERENCE / "estimators" / f"data_{name}.csv")
+
+
+def model_of(name):
+    return sem.read_model("gebruiksmodel", REFERENCE / "models") if name == "wave2012" else HS
+
+
+@cache
+def reference_invariance(name):
+    """Our invariance of a case of groups.R."""
+    case = GROUPS["invariance"][name]
+    return invariance(
+        model_of(name),
+        read_data(case["data"]),
+        case["group"],
+        case["estimator"],
+        case["missing"],
+        free=case["free"],
+        ordered=case.get("ordered", ()),
+    )
+
+
+def same(ours, theirs, **tolerance):
+    ours, theirs = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
+    np.testing.assert_allclose(ours, theirs, equal_nan=True, **(CLOSE | tolerance))
+
+
+@pytest.fixture(params=GROUPS["invariance"])
+def case(request):
+    return request.param
+
+
+# ---- lavaan --------------------------------------------------------------------------------------
+
+
+def test_steps_are_lavaans(case):
+    ours, theirs = reference_invariance(case), GROUPS["invariance"][case]["steps"]
+    assert ours.table["step"].tolist() == list(theirs) == list(ours.fits)
+    scaled = "" if GROUPS["invariance"][case]["estimator"] == "ML" else ".scaled"
+    robust = "" if scaled == "" else ".robust"
+    indices = [] if case == "hscat" else ["cfi", "rmsea"]  # lavaan's are wrong: test_sem_estimators
+    assert (ours.table["fit_indices"] == (robust[1:] or "standard")).all()
+    for step, row in ours.table.set_index("step").iterrows():
+        measures = theirs[step]["measures"]
+        same(row[["npar", "df"]], [measures["npar"], measures["df"]])
+        same(row[["chisq", "p"]], [measures[f"chisq{scaled}"], measures[f"pvalue{scaled}"]])
+        same(row[indices], [measures[f"{name}{robust}"] for name in indices])
+        same(row["srmr"], measures["srmr"])
+        if step != "configural":
+            test = theirs[step]["difference"]
+            same(row[["chisq_diff", "df_diff"]], [test["chisq"], test["df"]])
+            same(row["p_diff"], test["p"], atol=1e-12)
+    changes = ours.table[["cfi", "rmsea", "srmr"]].diff().to_numpy()
+    same(ours.table[["delta_cfi", "delta_rmsea", "delta_srmr"]], changes)
+
+
+def test_suggestions_are_lavaans_score_tests(case):
+    ours = reference_invariance(case).suggestions
+    for step, answers in GROUPS["invariance"][case]["steps"].items():
+        if step == "configural":
+            assert step not in set(ours["step"])
+            continue
+        kinds = {"metric": ["=~"], "scalar": ["~1"], "strict": ["~~"]}[step]
+        theirs = pd.DataFrame(answers["score"])
+        theirs = theirs[theirs["op"].isin(kinds if case != "hscat" else ["=~", "|"])]
+        written = theirs["lhs"] + theirs["op"] + theirs["rhs"]
+        theirs = theirs.set_index(written.str.replace(" ", ""))
+        mine = ours[ours["step"] == step]
+        mine = mine.set_index(mine["free"].str.replace(" ", ""))
+        assert set(mine.index) == set(theirs.index) and (mine["chisq"].diff()[1:] < 1e-8).all()
+        same(mine["chisq"], theirs["chisq"][mine.index])
+        same(mine["p"], theirs["p"][mine.index])
+
+
+@pytest.mark.parametrize("name", GROUPS["means"])
+def test_latent_means_are_lavaans(name):
+    theirs = GROUPS["means"][name]
+    result = reference_invariance(name)
+    ours = latent_means(result.fits["scalar"])
+    assert ours["latent"].tolist() == theirs["latents"]
+    columns = ["est", "se", "z", "pvalue", "ci.lower", "ci.upper"]
+    raw = pd.DataFrame(theirs["difference"])[columns]
+    same(ours[["difference", "se", "z", "p", "ci_low", "ci_high"]], raw, rtol=1e-5)
+    std = pd.DataFrame(theirs["d"])[["est", "se", "ci.lower", "ci.upper"]]
+    same(ours[["d", "d_se", "d_ci_low", "d_ci_high"]], std, rtol=1e-5)
+    if name == "hs_ml":  # scalar invariance fails there
+        assert result.latent_means.empty and result.means_test.empty
+        return
+    pd.testing.assert_frame_equal(result.latent_means, ours)
+    test = result.means_test.iloc[0]
+    same(
+        test[["chisq_diff", "df_diff", "p"]], [theirs["all_equal"][k] for k in ("chisq", "df", "p")]
+    )
+
+
+SLOW = pytest.param("wave2012", marks=pytest.mark.slow)  # twelve fits of the Gebruiksmodel
+
+
+@pytest.fixture(scope="module", params=["hs_ml", "hs_mlr", SLOW])
+def compared_paths(request):
+    assert set(GROUPS["paths"]) == {"hs_ml", "hs_mlr", "wave2012"}
+    theirs = GROUPS["paths"][request.param]
+    text = theirs["model"] if request.param != "wave2012" else "gebruiksmodel"
+    options = {key: theirs[key] for key in ("group", "estimator", "missing", "equal")}
+    return path_differences(sem.read_model(text), read_data(theirs["data"]), **options), theirs
+
+
+def test_path_differences_are_lavaans(compared_paths):
+    ours, theirs = compared_paths
+    assert ours.dropped == (("size",) if theirs["data"] == "wave2012" else ())
+    table = ours.table.set_index("path")
+    assert table.index.tolist() == [row["path"] for row in theirs["rows"]] + ["all paths"]
+    for row in [*theirs["rows"], theirs["all"] | {"path": "all paths"}]:
+        mine = table.loc[row["path"]]
+        same(mine[["wald_chisq", "wald_df", "wald_p"]], list(row["wald"].values()), rtol=1e-5)
+        same(mine[["lrt_chisq", "lrt_df", "lrt_p"]], list(row["lrt"].values()), rtol=1e-5)
+    for name, answers in zip(ours.fit.groups, theirs["estimates"], strict=True):
+        columns = [f"estimate_{name}", f"se_{name}", f"std_all_{name}"]
+        same(table[columns][:-1], pd.DataFrame(answers)[["est", "se", "std.all"]], rtol=1e-5)
+    first, second = (table[f"estimate_{name}"] for name in ours.fit.groups)
+    same(table["difference"], second - first)
+    same(
+        (table["difference"] / table["difference_se"]) ** 2,
+        table["wald_chisq"].where(table["difference"].notna()),
+    )
+
+
+def test_what_is_constant_in_a_group_is_left_out():
+    data = planted()
+    data.loc[data["group"] == "b", "size"] = 1.0
+    result = path_differences(TWO, data, "group", **LISTWISE)
+    assert result.dropped == ("size",) and "size" not in result.fit.model.observed
+    assert "Left out, constant in a group: size." in result.message
+    assert result.table["path"].tolist() == ["g ~ f", "all paths"]
+    assert "Left out" not in path_differences(TWO, planted(), "group", **LISTWISE).message
+
+
+# ---- verdicts ------------------------------------------------------------------------------------
+
+
+def test_verdicts_of_the_schools():
+    plain = reference_invariance("hs_ml")
+    assert plain.table["verdict"].tolist() == [
+        "holds",
+        "holds",
+        "fails",
+        "not tested: scalar fails",
+    ]
+    assert plain.level == "metric" and plain.message.endswith("in the smallest group: unsteady.")
+    assert "Groups may be compared on: covariances and paths of latent variables." in plain.message
+    assert plain.suggestions.query("step == 'scalar'")["free"].tolist()[:2] == ["x3 ~ 1", "x7 ~ 1"]
+    partial = reference_invariance("hs_mlr_partial")
+    assert partial.table["verdict"].tolist() == ["holds", "holds", *["holds partially"] * 2]
+    assert partial.table["freed"].tolist() == ["", "", *["x3 ~ 1, x7 ~ 1"] * 2]
+    assert partial.level == "strict"
+    assert partial.table["allowed"][2].endswith("(partial invariance: x3 ~ 1, x7 ~ 1 free)")
+    assert partial.table["allowed"][3].endswith("scores without these items")
+
+
+def test_small_groups_are_said():
+    result = reference_invariance("wave2012")
+    assert (
+        "(0: n = 150, 1: n = 104)" in result.message and "1.0 cases per parameter" in result.message
+    )
+    assert result.group_sizes["n"].tolist() == [150, 104]
+    same(
+        result.group_sizes["cases_per_parameter"],
+        result.group_sizes["n"] / result.group_sizes["parameters"],
+    )
+    assert result.cutoffs["reason"][1] == "254 rows, not more than 300"
+    assert set(result.problems["step"]) == set(result.fits)
+    assert "cases per parameter" in " ".join(result.problems["what"])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "small", "reason"),
+    [
+        ((156, 145), False, "301 rows, groups of about equal size (1.08 to 1)"),
+        ((150, 150), True, "300 rows, not more than 300"),
+        ((600, 400), False, "1000 rows, groups of about equal size (1.50 to 1)"),
+        ((601, 399), True, "unequal groups, 1.51 to 1"),
+        ((200, 90), True, "290 rows, not more than 300 and unequal groups, 2.22 to 1"),
+    ],
+)
+def test_which_of_chens_cutoffs(sizes, small, reason):
+    table = cutoff_table(["configural", "metric", "scalar", "strict"], np.array(sizes))
+    limits = [[-0.005, 0.01, 0.025], [-0.005, 0.01, 0.005], [-0.005, 0.01, 0.005]]
+    if not small:
+        limits = [[-0.01, 0.015, 0.03], [-0.01, 0.015, 0.01], [-0.01, 0.015, 0.01]]
+    assert table[["cfi", "rmsea", "srmr"]][1:].to_numpy().tolist() == limits
+    assert (table["reason"][1:] == reason).all()
+    assert table.loc[0, ["cfi", "rmsea", "srmr"]].tolist() == [0.9, 0.08, 0.08]
+
+
+@pytest.mark.parametrize(
+    ("cfi", "rmsea", "srmr", "verdict"),
+    [
+        (-0.009, 0.001, 0.001, "holds"),
+        (-0.009, 0.020, 0.001, "holds"),  # rmsea is a supplement
+        (-0.009, 0.001, 0.020, "holds"),
+        (-0.009, 0.020, 0.020, "undecided"),
+        (-0.011, 0.001, 0.001, "undecided"),
+        (-0.011, 0.016, 0.001, "fails"),
+        (-0.011, 0.001, 0.011, "fails"),
+        (-0.010, 0.015, 0.001, "fails"),  # so much, or more
+        (0.002, -0.003, 0.001, "holds"),
+        (np.nan, 0.001, 0.001, "undecided"),
+    ],
+)
+def test_verdict_of_a_change(cfi, rmsea, srmr, verdict):
+    limits = cutoff_table(["scalar"], np.array([200, 200])).set_index("step").loc["scalar"]
+    fit = reference_invariance("hs_ml").fits["scalar"]
+    row = {
+        "step": "scalar",
+        "freed": "",
+        "delta_cfi": cfi,
+        "delta_rmsea": rmsea,
+        "delta_srmr": srmr,
+    }
+    assert _verdict(row, fit, limits, "", "")[0] == verdict
+    freed = _verdict(row | {"freed": "x3 ~ 1"}, fit, limits, "", "")[0]
+    assert freed == ("holds partially" if verdict == "holds" else verdict)
+    assert _verdict(row, fit, limits, "metric fails", "")[0] == "not tested: metric fails"
+
+
+@pytest.mark.parametrize(
+    ("cfi", "rmsea", "srmr", "verdict"),
+    [
+        (0.90, 0.08, 0.08, "holds"),
+        (0.95, 0.09, 0.06, "holds"),
+        (0.95, 0.09, 0.09, "undecided"),
+        (0.89, 0.05, 0.05, "undecided"),
+        (0.89, 0.09, 0.05, "fails"),
+    ],
+)
+def test_verdict_of_the_first_step(cfi, rmsea, srmr, verdict):
+    limits = cutoff_table(["configural"], np.array([200, 200])).set_index("step").loc["configural"]
+    fit = reference_invariance("hs_ml").fits["configural"]
+    row = {"step": "configural", "freed": "", "cfi": cfi, "rmsea": rmsea, "srmr": srmr}
+    assert _verdict(row, fit, limits, "", "")[0] == verdict
+
+
+# ---- known truth ---------------------------------------------------------------------------------
+
+
+def planted(seed=5, n=300, groups="ab", **changes):
+    """Two factors in groups; in group b, ``x3=(kind, value)`` changes an item, mean and path too.
+
+    What lies behind the items has exactly the planted means and variances.
+    """
+    rng, frames = np.random.default_rng(seed), []
+    for group in groups:
+        changed = changes if group == "b" else {}
+        raw = rng.normal(size=(n, 3))
+        exact = np.linalg.qr(raw - raw.mean(axis=0))[0] * np.sqrt(n)
+        f, size = exact[:, 0] + changed.get("mean", 0.0), exact[:, 1]
+        g = changed.get("path", 0.5) * f + 0.2 * size + 0.8 * exact[:, 2]
+        frame = {"group": group, "size": size}
+        for i in range(1, 9):
+            own = {"loading": 0.8, "intercept": 3.0, "residual": 0.6}
+            kind, value = changed.get(f"x{i}", ("loading", 0.8))
+            own[kind] = value
+            noise = own["residual"] * rng.normal(size=n)
+            frame[f"x{i}"] = own["intercept"] + own["loading"] * (f if i <= 4 else g) + noise
+        frames.append(pd.DataFrame(frame))
+    return pd.concat(frames, ignore_index=True)
+
+
+@cache
+def without_differences():
+    return invariance(TWO, planted(), "group", **LISTWISE)
+
+
+def test_without_planted_differences_all_steps_hold():
+    result = without_differences()
+    assert result.table["verdict"].tolist() == ["holds"] * 4 and result.level == "strict"
+    assert (result.table["p_diff"][1:] > 0.01).all() and result.means_test["p"].item() > 0.01
+    assert result.table["equal"].tolist()[-1] == "loadings, intercepts, residuals"
+
+
+@pytest.mark.parametrize(
+    ("change", "step", "free"),
+    [
+        ({"x3": ("loading", 0.3)}, "metric", "f =~ x3"),
+        ({"x7": ("intercept", 3.5)}, "scalar", "x7 ~ 1"),
+        ({"x2": ("residual", 1.2)}, "strict", "x2 ~~ x2"),
+    ],
+)
+def test_a_planted_difference_is_found_named_and_freed(change, step, free):
+    data = planted(**change)
+    result = invariance(TWO, data, "group", **LISTWISE)
+    verdicts = result.table.set_index("step")["verdict"]
+    steps = verdicts.index.tolist()
+    at = steps.index(step)
+    assert verdicts[step] in ("fails", "undecided") and (verdicts[:at] == "holds").all()
+    assert verdicts[at + 1 :].str.startswith(f"not tested: {step}").all()
+    assert result.level == steps[at - 1]
+    assert result.suggestions.query("step == @step")["free"].iloc[0] == free
+    freed = invariance(TWO, data, "group", **LISTWISE, free=free.replace(" ", ""))
+    assert freed.table["verdict"].tolist() == ["holds"] * at + ["holds partially"] * (4 - at)
+    assert freed.table["df"].tolist()[at] == result.table["df"][at] - 1
+    assert freed.level == "strict"
+
+
+def test_a_planted_difference_of_means_is_recovered():
+    data = planted(mean=0.5, x6=("intercept", 3.6))
+    result = invariance(TWO, data, "group", **LISTWISE, free=("x6 ~ 1",))
+    means = result.latent_means.set_index("latent")
+    # the marker's loading .8 sets the scale; f differs by .5 sd, g by .5 * .5
+    assert means.loc["f", "difference"] == pytest.approx(0.4, abs=3 * means.loc["f", "se"])
+    assert means.loc["f", "d"] == pytest.approx(0.5, abs=3 * means.loc["f", "d_se"])
+    assert means.loc["g", "difference"] == pytest.approx(0.2, abs=3 * means.loc["g", "se"])
+    assert result.means_test["p"].item() < 0.001 and result.means_test["df_diff"].item() == 2
+
+
+def test_a_planted_path_is_found():
+    result = path_differences(TWO, planted(path=0.9), "group", **LISTWISE)
+    table = result.table.set_index("path")
+    assert table["difference"]["g ~ f"] == pytest.approx(
+        0.4, abs=3 * table["difference_se"]["g ~ f"]
+    )
+    assert table["lrt_p_holm"]["g ~ f"] < 0.001 and table["lrt_p_holm"]["g ~ size"] > 0.05
+    assert "Paths that differ (p < .05 after Holm): g ~ f;" in result.message
+    none = path_differences(TWO, planted(), "group", **LISTWISE).table
+    assert none["lrt_p"].min() > 0.01
+
+
+# ---- what must not matter ------------------------------------------------------------------------
+
+
+def test_swapping_the_groups_turns_signs_only():
+    data = planted(mean=0.5, path=0.7)
+    turned = data.assign(group=pd.Categorical(data["group"], ["b", "a"]))
+    options = LISTWISE | {"steps": ("configural", "scalar")}
+    one, other = (invariance(TWO, d, "group", **options) for d in (data, turned))
+    numbers = one.table.select_dtypes("number").columns
+    same(one.table[numbers], other.table[numbers], rtol=1e-5, atol=1e-7)
+    assert one.table["verdict"].equals(other.table["verdict"]) and one.level == "scalar"
+    same(one.latent_means[["difference", "d"]], -other.latent_means[["difference", "d"]], rtol=1e-5)
+    same(one.latent_means["p"], other.latent_means["p"], rtol=1e-5, atol=1e-7)
+    one, other = (path_differences(TWO, d, "group", **LISTWISE).table for d in (data, turned))
+    same(one["difference"], -other["difference"], rtol=1e-5)
+    tests = ["wald_chisq", "wald_p", "lrt_chisq", "lrt_p", "estimate_a", "estimate_b"]
+    same(one[tests], other[tests], rtol=1e-5, atol=1e-7)
+
+
+def test_permuted_groups_do_not_differ():
+    data = read_data("hs").sample(frac=1, random_state=4).reset_index(drop=True)
+    data["school"] = read_data("hs")["school"]
+    result = invariance(HS, data, "school", **LISTWISE)
+    assert result.level == "strict" and (result.table["p_diff"][1:] > 0.01).all()
+
+
+def test_three_groups():
+    data = planted(groups="abc", n=300, mean=0.5)
+    result = invariance(TWO, data, "group", **LISTWISE, steps=("configural", "scalar"))
+    assert result.table["df_diff"].tolist()[1] == 24 and result.level == "scalar"
+    means = result.latent_means
+    assert means[["latent", "group"]].to_numpy().tolist() == [
+        [latent, group] for group in "bc" for latent in "fg"
+    ]
+    assert means["p"][0] < 0.001 < means["p"][2]
+    assert (
+        set(result.suggestions["free"]) >= {"f =~ x2", "x1 ~ 1"}
+        and result.means_test["df_diff"].item() == 4
+    )
+    paths = path_differences(TWO, data, "group", **LISTWISE).table
+    assert paths["wald_df"].tolist() == paths["lrt_df"].tolist() == [2, 2, 4]
+    assert paths["difference"].isna().all() and paths["estimate_c"].notna()[:2].all()
+
+
+def test_labels_do_not_tie_groups():
+    labelled = sem.read_model("f =~ x1 + b*x2 + a*x3 + x4\ng =~ x5 + x6 + x7 + x8")
+    result = invariance(labelled, planted(), "group", **LISTWISE)
+    numbers = result.table.select_dtypes("number").columns
+    same(result.table[numbers], without_differences().table[numbers], rtol=1e-5, atol=1e-7)
+
+
+# ---- parts of models -----------------------------------------------------------------------------
+
+
+def test_measurement_part():
+    model = measurement_model(sem.read_model("gebruiksmodel", REFERENCE / "models"))
+    assert model.name == "gebruiksmodel (measurement)" and not model.covariates
+    assert set(model.parameters["op"]) == {"=~", "~~"} and not model.definitions
+    pairs = model.parameters.query("op == '~~' and lhs != rhs and parameter != ''")
+    assert len(pairs) == 4 + 15  # paired wording; all covariances of six latent variables
+    assert len(measurement_model(sem.read_model("gebruiksmodel_items", REFERENCE / "models")).latents) == 10
+
+
+def test_measurement_part_of_other_ways_of_writing():
+    text = "f =~ NA*x1 + x2 + c(1, 1)*x3\nf ~~ 1*f\ng =~ x4 + x5 + x6\nf ~~ 0*g\ng ~~ 0*f2\n"
+    text += "f2 =~ x7 + x8\ng ~~ x9\nx1 ~ 2*1\ng ~ 1\nx9 ~ g"
+    lines = measurement_model(sem.read_model(text)).text.splitlines()
+    assert lines[:3] == ["f =~ x1", "f =~ x2", "f =~ c(1, 1)*x3"] and lines[-1] == "x1 ~ 2*1"
+    assert not any("~~" in line or "x9" in line or "g ~" in line for line in lines)
+    with pytest.raises(ValueError, match="has no =~ line"):
+        measurement_model(sem.read_model("x1 ~ x2"))
+
+
+def test_a_second_order_factor_has_the_latent_mean():
+    model = sem.read_model(f"{HS.text}\ng =~ visual + textual + speed")
+    options = LISTWISE | {"steps": ("configural", "metric", "scalar")}
+    result = invariance(model, read_data("hs"), "school", **options, free=("x3 ~ 1", "x7 ~ 1"))
+    fit = result.fits["scalar"]
+    free = fit.estimates.query("op == '~1' and free and lhs in ('visual', 'textual', 'speed', 'g')")
+    assert free[["lhs", "group"]].to_numpy().tolist() == [["g", "Pasteur"]]
+
+
+def test_without_covariates():
+    model = without_covariates(sem.read_model("gebruiksmodel", REFERENCE / "models"), ("size", "b2c"))
+    assert model.covariates == ("east",) and model.name == "gebruiksmodel"
+    assert [name for name, _ in model.definitions] == [
+        name for name, _ in sem.read_model("gebruiksmodel", REFERENCE / "models").definitions
+    ]
+    lost = without_covariates(
+        sem.read_model("y ~ a*x + b*z\nab := a*b\ntwice := 2*ab\nbb := b*b"), "x"
+    )
+    assert lost.definitions == (("bb", "b*b"),)
+
+
+def test_the_grouping_variable_is_no_covariate():
+    data = read_data("hs").assign(girls=read_data("hs")["female"])
+    model = sem.read_model(f"{HS.text}\nspeed ~ visual + female + ageyr")
+    result = path_differences(model, data, "female", **LISTWISE)
+    assert result.dropped == ("female",) and len(result.table) == 3
+    other = path_differences(model, data, "girls", **LISTWISE)
+    assert other.dropped == ("female",)
+    same(result.table["lrt_chisq"], other.table["lrt_chisq"])
+
+
+def test_means_with_too_few_equal_indicators_are_named():
+    free = ("x2 ~ 1", "x3 ~ 1", "x4 ~ 1")
+    options = LISTWISE | {"steps": ("configural", "scalar"), "free": free}
+    result = invariance(TWO, planted(), "group", **options)
+    assert "Fewer than 2 indicators tie the mean of f: do not use it." in result.message
+    options["free"] = free[:2]
+    assert "Fewer" not in invariance(TWO, planted(), "group", **options).message
+
+
+def test_sizes_of_groups():
+    sizes = group_sizes(reference_invariance("hs_ml").fits["configural"])
+    assert sizes["n"].tolist() == [145, 156] and sizes["parameters"].tolist() == [30, 30]
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+def refused(message, function, *args, **options):
+    with pytest.raises(ValueError, match=message):
+        function(*args, **options)
+
+
+def test_steps_that_are_refused():
+    data = read_data("hscat")
+    ordered = {"estimator": "WLSMV", "missing": "listwise", "ordered": "all"}
+    first = ("configural", "metric")
+    refused(
+        "'metric' does not exist for WLSMV: .*thresholds",
+        invariance,
+        HS,
+        data,
+        "school",
+        steps=first,
+        **ordered,
+    )
+    first = ("configural", "strict")
+    refused("theta parameterization", invariance, HS, data, "school", steps=first, **ordered)
+    data = read_data("hs")
+    refused("must hold 'configural'", invariance, HS, data, "school", steps=("metric",))
+    refused("must hold 'configural'", invariance, HS, data, "school", steps=("configural", "weak"))
+
+
+def test_names_that_are_refused():
+    data = read_data("hs")
+    refused("free='visual=~x12' is not", invariance, HS, data, "school", free="visual =~ x12")
+    refused("'scool'.*closest: 'school'", invariance, HS, data, "scool")
+    refused("leave them out of equal", path_differences, TWO, data, "school", equal="regressions")
+    refused("no regression path", path_differences, HS, data, "school", **LISTWISE)
+
+
+def test_a_step_without_a_solution(monkeypatch):
+    monkeypatch.setattr(search, "STEPS", 0)
+    result = invariance(HS, read_data("hs"), "school", **LISTWISE)
+    assert result.table["verdict"].tolist() == ["fails"] * 4 and result.level == ""
+    assert result.suggestions.empty and "Groups may be compared on: nothing." in result.message
+    assert set(result.problems["what"]) >= {"not converged"}
+    model = sem.read_model(f"{HS.text}\nspeed ~ visual")
+    refused(
+        "without standard errors", path_differences, model, read_data("hs"), "school", **LISTWISE
+    )
