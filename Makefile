@@ -7,15 +7,19 @@ ARGS ?=
 
 # python -m rather than the scripts of .venv/bin: those stop working when the folder is moved
 IN_VENV := .venv/bin/python -m
+# models of this size are slower with more threads
+export OPENBLAS_NUM_THREADS = 1
 PIP := $(IN_VENV) pip install --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: help run test test-all bench lab notebooks lock clean
+.PHONY: help run test test-semfit test-mkb21 test-all check bench docs lab notebooks lock clean
 
 help:
 	@echo "make run        run the notebooks of a wave (WAVE=$(WAVE))"
-	@echo "make test       check the code and run the tests"
-	@echo "make test-all   the same, with the tests that take minutes"
+	@echo "make test       check the code and run the tests of both packages"
+	@echo "make test-semfit, make test-mkb21: those of one"
+	@echo "make test-all   the same, with the tests that take minutes, and how much of the code they reach"
+	@echo "make docs       the pages of semfit, in semfit/docs/_build/html"
 	@echo "make bench      time the structural model, against R's lavaan where it is there"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make notebooks  run the committed notebooks where they stand, to store their outputs"
@@ -25,13 +29,28 @@ help:
 run: $(READY)
 	@$(IN_VENV) mkb21.run.cli run $(WAVE) $(ARGS)
 
-test: $(READY)
-	@$(IN_VENV) ruff check
-	@$(IN_VENV) pytest $(ARGS)
+# side by side, a file at a time: tests of one file share what they make
+TESTS := -n auto --dist loadfile --doctest-modules
 
-test-all: $(READY)
+check: $(READY)
 	@$(IN_VENV) ruff check
-	@$(IN_VENV) pytest -m "" $(ARGS)
+	@$(IN_VENV) mypy
+
+test: check
+	@$(IN_VENV) pytest $(TESTS) $(ARGS)
+
+test-semfit: check
+	@$(IN_VENV) pytest $(TESTS) semfit/tests semfit/src $(ARGS)
+
+test-mkb21: check
+	@$(IN_VENV) pytest $(TESTS) tests $(ARGS)
+
+test-all: check
+	@$(IN_VENV) pytest $(TESTS) -m "" --cov $(ARGS)
+
+docs: $(READY)
+	@$(IN_VENV) sphinx -W --keep-going -q -b html semfit/docs semfit/docs/_build/html
+	@echo "semfit/docs/_build/html/index.html"
 
 bench: $(READY)
 	@.venv/bin/python semfit/tests/benchmarks/bench.py $(ARGS)
@@ -50,12 +69,12 @@ lock:
 	@rm -rf .venv-lock
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet uv
-	@.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra test \
+	@.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --extra test --extra docs \
 		--custom-compile-command "make lock" --no-emit-package semfit --output-file requirements.lock $(ARGS) pyproject.toml semfit/pyproject.toml
 	@rm -rf .venv-lock
 
 clean:
-	@rm -rf .venv runs data/processed
+	@rm -rf .venv runs data/processed semfit/docs/_build
 
 # The stamp is the last thing made, so that an interrupted installation is taken up again.
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
