@@ -5,22 +5,29 @@ check of the model, whatever the data (Bekker, Merckens & Wansbeek 1994). semopy
 is not identified without a word.
 """
 
+from collections.abc import Callable, Collection, Sequence
+
 import numpy as np
+import pandas as pd
+
+from semfit.syntax.parameters import Layout
 
 SEED = 20121001
 RANK_TOLERANCE = 1e-9  # of singular values, relative to the largest, columns scaled to length 1
 WEIGHT = 1e-6  # of a parameter in a direction that changes nothing
 NAMED = 12  # names in a message
 
+Found = set[tuple[str, str, str]]  # (op, lhs, rhs) of the parameters involved
 
-def check_identified(layout, jacobian):
+
+def check_identified(layout: Layout, jacobian: Callable[[np.ndarray], np.ndarray]) -> None:
     """Refuse a model whose parameters the moments cannot tell apart.
 
     Parameters
     ----------
-    layout : parameters.Layout
-    jacobian : function
-        Of a parameter vector: the derivatives of the moments of all groups, (q, k).
+    layout : Layout
+    jacobian : function, ndarray (k,) -> ndarray (q, k)
+        Of a parameter vector: the derivatives of the moments of all groups.
 
     Raises
     ------
@@ -44,8 +51,8 @@ def check_identified(layout, jacobian):
         raise ValueError(f"The model is not identified: {names} cannot be told apart. {step}")
 
 
-def random_point(layout):
-    """Return random parameter values, variances between 1 and 2, others between .3 and .9."""
+def random_point(layout: Layout) -> np.ndarray:
+    """Random parameter values (k,), variances between 1 and 2, others between .3 and .9."""
     table = layout.table
     variance = (table["op"] == "~~") & (table["lhs"] == table["rhs"]) | (table["op"] == "~*~")
     variances = set(table["parameter"][variance])
@@ -58,20 +65,20 @@ def random_point(layout):
     )
 
 
-def null_directions(matrix):
-    """Return the directions (d, k) that the matrix (q, k) takes to zero."""
+def null_directions(matrix: np.ndarray) -> np.ndarray:
+    """The directions (d, k) that the matrix (q, k) takes to zero."""
     _, singular, right = np.linalg.svd(np.linalg.qr(matrix, mode="r"))
     return right[int((singular > RANK_TOLERANCE * singular.max(initial=0.0)).sum()) :]
 
 
-def involved_in(directions, layout, weight=WEIGHT):
-    """Return the parameters that take part in directions (d, k)."""
+def involved_in(directions: np.ndarray, layout: Layout, weight: float = WEIGHT) -> list[str]:
+    """The parameters that take part in directions (d, k)."""
     weights = np.linalg.norm(directions, axis=0)
     return [name for name, w in zip(layout.parameters, weights, strict=True) if w > weight]
 
 
-def names_of(layout, parameters):
-    """Return parameters as they are written in a model, with the group if it is of one only."""
+def names_of(layout: Layout, parameters: Collection[str]) -> list[str]:
+    """Parameters as they are written in a model, with the group if it is of one only."""
     table, names = layout.table, []
     for parameter in parameters:
         rows = table[table["parameter"] == parameter]
@@ -82,13 +89,13 @@ def names_of(layout, parameters):
     return names
 
 
-def written(lhs, op, rhs):
-    """Return a parameter as it is written in a model."""
+def written(lhs: str, op: str, rhs: str) -> str:
+    """A parameter as it is written in a model."""
     return f"{lhs} ~ 1" if op == "~1" else f"{lhs} {op} {rhs}"
 
 
-def listed(names, most=NAMED):
-    """Return names as one text, the first ones if there are many."""
+def listed(names: Sequence[str], most: int = NAMED) -> str:
+    """Names as one text, the first ones if there are many."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
 
@@ -96,8 +103,8 @@ def listed(names, most=NAMED):
 # ---- what to do ----------------------------------------------------------------------------------
 
 
-def advice(layout, involved):
-    """Return the next step for a model that is not identified: the first reason that applies."""
+def advice(layout: Layout, involved: Collection[str]) -> str:
+    """The next step for a model that is not identified: the first reason that applies."""
     rows = layout.table[layout.table["parameter"].isin(involved)]
     found = {(row.op, row.lhs, row.rhs) for row in rows.itertuples()}
     latents = [f for f in layout.model.latents if any(f in (lhs, rhs) for _, lhs, rhs in found)]
@@ -111,12 +118,12 @@ def advice(layout, involved):
     )
 
 
-def _loadings(layout, latent):
+def _loadings(layout: Layout, latent: str) -> pd.DataFrame:
     table = layout.rows(0)
     return table[(table["op"] == "=~") & (table["lhs"] == latent)]
 
 
-def _no_unit(layout, found, latent):
+def _no_unit(layout: Layout, found: Found, latent: str) -> str:
     loadings = _loadings(layout, latent)
     if ("~~", latent, latent) in found and (loadings["parameter"] != "").all():
         first = loadings["rhs"].iloc[0]
@@ -127,7 +134,7 @@ def _no_unit(layout, found, latent):
     return ""
 
 
-def _free_mean(layout, found, latent):
+def _free_mean(layout: Layout, found: Found, latent: str) -> str:
     if ("~1", latent, "") not in found:
         return ""
     if len(layout.groups) > 1:
@@ -139,7 +146,7 @@ def _free_mean(layout, found, latent):
     return f"The mean of {latent} has no reference: leave out {latent} ~ 1."
 
 
-def _few_indicators(layout, found, latent):
+def _few_indicators(layout: Layout, found: Found, latent: str) -> str:
     number = len(_loadings(layout, latent))
     if ("~~", latent, latent) not in found or number > 2:
         return ""
@@ -150,8 +157,8 @@ def _few_indicators(layout, found, latent):
     )
 
 
-def _loop(found):
-    """Return advice on two variables that are tied to each other twice."""
+def _loop(found: Found) -> str:
+    """Advice on two variables that are tied to each other twice."""
     for op, a, b in sorted(found):
         if op == "~" and ("~", b, a) in found:
             return (

@@ -7,9 +7,11 @@ written out in `parameter_table`, because semopy's own defaults differ from them
 
 import difflib
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +22,8 @@ _ANY_OPERATOR = re.compile(r":=|==|=~|~~|<~|~\*~|[~<>|%=]")
 _NAME = re.compile(r"[^\W\d][\w.]*")
 _PER_GROUP = re.compile(r"c\(([^()]*)\)(?=\s*\*)")  # c(a, b)*x: one modifier for each group
 _INTERCEPT = re.compile(r"(?:(?P<modifier>[^*]+)\*)?\s*1")
+
+Term = Mapping[str, Any]  # lhs, op, rhs, modifier, statement; see `Model`
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +50,12 @@ class Model:
 
     name: str
     text: str = field(repr=False)
-    latents: tuple
-    observed: tuple
-    covariates: tuple
+    latents: tuple[str, ...]
+    observed: tuple[str, ...]
+    covariates: tuple[str, ...]
     parameters: pd.DataFrame = field(repr=False)
-    definitions: tuple = ()
-    terms: tuple = field(default=(), repr=False)
+    definitions: tuple[tuple[str, str], ...] = ()
+    terms: tuple[Term, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Statement:
     text: str
 
 
-def read_model(source, folder=None):
+def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
     """Read a structural equation model in lavaan syntax.
 
     Parameters
@@ -89,9 +93,27 @@ def read_model(source, folder=None):
     comments, labels (``a*x``), fixed values (``1*x``), ``NA*x`` (frees a marker), one modifier for
     each group (``c(a, b)*x``), continued lines. As ``lavaan::lavaanify(text, auto = TRUE,
     model.type = "sem")``.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model('''
+    ...     trust =~ t1 + t2 + t3
+    ...     sales ~ effect*trust
+    ...     twice := 2*effect
+    ... ''')
+    >>> model.latents, model.observed, model.definitions
+    (('trust',), ('t1', 't2', 't3', 'sales'), (('twice', '2*effect'),))
+    >>> model.parameters[["lhs", "op", "rhs", "label", "value"]].head(4)
+         lhs  op    rhs   label  value
+    0  trust  =~     t1            1.0
+    1  trust  =~     t2            NaN
+    2  trust  =~     t3            NaN
+    3  sales   ~  trust  effect    NaN
     """
     name, text = _locate(source, folder)
-    terms, definitions = [], []
+    terms: list[Term] = []
+    definitions: list[tuple[Statement, str, str]] = []
     for statement in _statements(text):
         if ":=" in statement.text:
             definitions.append((statement, *_read_definition(statement)))
@@ -102,18 +124,18 @@ def read_model(source, folder=None):
     table, variables = parameter_table(first)
     _check_labels(table)
     _check_definitions(definitions, terms)
-    definitions = tuple(definition[1:] for definition in definitions)
-    return Model(name, text, *variables, table, definitions, tuple(terms))
+    written = tuple((defined, formula) for _, defined, formula in definitions)
+    return Model(name, text, *variables, table, written, tuple(terms))
 
 
-def _locate(source, folder):
-    """Return (name, text) of a model given as name, path or text."""
+def _locate(source: str | Path, folder: str | Path | None) -> tuple[str, str]:
+    """Name and text of a model given as name, path or text."""
     text = str(source)
     is_path = isinstance(source, Path) or (text.endswith(".lav") and "\n" not in text)
     if not is_path and _ANY_OPERATOR.search(text):
         return "model", text
     named = not is_path and folder is not None
-    path = Path(folder) / f"{text}.lav" if named else Path(text).expanduser()
+    path = Path(folder or ".") / f"{text}.lav" if named else Path(text).expanduser()
     if (is_path or named) and path.is_file():
         return path.stem, path.read_text(encoding="utf-8-sig")
     known = sorted(file.stem for file in Path(folder).glob("*.lav")) if folder else []
@@ -125,9 +147,9 @@ def _locate(source, folder):
     )
 
 
-def _statements(text):
+def _statements(text: str) -> list[Statement]:
     """Split model text as lavaan does: a line without an operator continues the one before it."""
-    statements = []
+    statements: list[Statement] = []
     for number, line in enumerate(text.splitlines(), start=1):
         for piece in re.split(r"[#!]", line)[0].split(";"):
             piece = piece.strip()
@@ -146,12 +168,12 @@ def _statements(text):
     return statements
 
 
-def _problem(statement, message):
+def _problem(statement: Statement, message: str) -> ValueError:
     return ValueError(f"Line {statement.line} of the model, {statement.text!r}: {message}")
 
 
-def _read_definition(statement):
-    """Return (name, formula) of a ``:=`` statement."""
+def _read_definition(statement: Statement) -> tuple[str, str]:
+    """Name and formula of a ``:=`` statement."""
     name, formula = (part.strip() for part in statement.text.split(":=", 1))
     if not _NAME.fullmatch(name):
         raise _problem(statement, f"{name!r} is not a name; write name := formula.")
@@ -162,9 +184,10 @@ def _read_definition(statement):
     return name, formula
 
 
-def _read_terms(statement):
-    """Return one dict per term of a statement."""
+def _read_terms(statement: Statement) -> list[Term]:
+    """One dict per term of a statement."""
     operator = _ANY_OPERATOR.search(statement.text)
+    assert operator  # there is one in every statement
     op, rhs = operator.group(), statement.text[operator.end() :].strip()
     if op not in OPERATORS:
         raise _problem(
@@ -190,8 +213,8 @@ def _read_terms(statement):
     ]
 
 
-def _parsed(statement, left, op, rhs):
-    """Return (variable, modifier) of the terms of a right-hand side, as semopy's parser reads it.
+def _parsed(statement: Statement, left: list[str], op: str, rhs: str) -> list[tuple[str, str]]:
+    """Variable and modifier of the terms of a right-hand side, as semopy's parser reads it.
 
     semopy drops what it does not expect ("x1-x2" becomes x1), so what it returns is written out
     again and must equal the statement. It knows no thresholds, which look like regressions.
@@ -215,11 +238,11 @@ def _parsed(statement, left, op, rhs):
     return list(read[left[0]].items())
 
 
-def _check_terms(terms):
+def _check_terms(terms: Sequence[Term]) -> None:
     """Refuse impossible names and modifiers, loops of one, and repeated terms."""
     if not any(term["op"] in OPERATORS for term in terms):
         raise ValueError("The model is empty: it has no =~, ~ or ~~ line.")
-    seen = {}
+    seen: dict[tuple[str, ...], int] = {}
     for term in terms:
         lhs, op, rhs, statement = term["lhs"], term["op"], term["rhs"], term["statement"]
         for name in (lhs, rhs) if rhs else (lhs,):
@@ -238,13 +261,13 @@ def _check_terms(terms):
         seen[key] = statement.line
 
 
-def _modifiers(term):
-    """Return the modifiers of a term, one or one for each group."""
+def _modifiers(term: Term) -> tuple[str | None, ...]:
+    """The modifiers of a term, one or one for each group."""
     return term["modifier"] if isinstance(term["modifier"], tuple) else (term["modifier"],)
 
 
-def terms_of_group(terms, group, n_groups=None):
-    """Return terms with the modifier of one group.
+def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = None) -> list[Term]:
+    """Terms with the modifier of one group.
 
     Parameters
     ----------
@@ -255,12 +278,16 @@ def terms_of_group(terms, group, n_groups=None):
     n_groups : int, optional
         Refuse terms with another number of modifiers.
 
+    Returns
+    -------
+    list of dict
+
     Raises
     ------
     ValueError
         ``c()`` holds another number of modifiers than there are groups (the message names the line).
     """
-    chosen = []
+    chosen: list[Term] = []
     for term in terms:
         modifiers = _modifiers(term)
         if n_groups and len(modifiers) not in (1, n_groups):
@@ -269,24 +296,24 @@ def terms_of_group(terms, group, n_groups=None):
                 f"c() has {len(modifiers)} modifiers, and there are {n_groups} group(s): "
                 "give one for each group, and fit the model with group=.",
             )
-        chosen.append(term | {"modifier": modifiers[group if len(modifiers) > 1 else 0]})
+        chosen.append({**term, "modifier": modifiers[group if len(modifiers) > 1 else 0]})
     return chosen
 
 
-def _number(modifier):
-    """Return the value of a numeric modifier, or None for a label, NA or no modifier."""
+def _number(modifier: str | None) -> float | None:
+    """The value of a numeric modifier, or None for a label, NA or no modifier."""
     try:
-        return None if modifier in (None, "NA", "nan", "inf") else float(modifier)
+        return None if modifier is None or modifier in ("NA", "nan", "inf") else float(modifier)
     except ValueError:
         return None
 
 
-def _label(modifier):
-    """Return a modifier that is a label, else ""."""
+def _label(modifier: str | None) -> str:
+    """A modifier that is a label, else ""."""
     return modifier if modifier and modifier != "NA" and _number(modifier) is None else ""
 
 
-def variables_of(terms):
+def variables_of(terms: Iterable[Term]) -> dict[str, list[str]]:
     """Classify the variables of a model as ``lavaan::lavNames()`` does.
 
     Parameters
@@ -296,12 +323,12 @@ def variables_of(terms):
 
     Returns
     -------
-    dict of str to list of str
+    dict, kind -> list of names
         latents, observed, covariates (``ov.x``), exogenous_latents (``lv.x``), outcomes
         (``lv.y`` and ``ov.y``), indicators.
     """
 
-    def unique(side, op):
+    def unique(side: str, op: str) -> list[str]:
         return list(dict.fromkeys(term[side] for term in terms if term["op"] == op))
 
     latents, indicators = unique("lhs", "=~"), unique("rhs", "=~")
@@ -322,7 +349,9 @@ def variables_of(terms):
     }
 
 
-def parameter_table(terms):
+def parameter_table(
+    terms: Sequence[Term],
+) -> tuple[pd.DataFrame, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]:
     """Complete a model by the rules of ``lavaan::sem()``.
 
     Rules: the first indicator of a latent variable has loading 1; every variable has a (residual)
@@ -339,7 +368,7 @@ def parameter_table(terms):
     -------
     table : DataFrame
         See `Model`. R: ``lavaan::lavaanify(text, auto = TRUE, fixed.x = TRUE)``.
-    variables : tuple
+    variables : tuple of three tuples of str
         latents, observed, covariates.
     """
     kinds = variables_of(terms)
@@ -349,17 +378,27 @@ def parameter_table(terms):
         rows, columns=["lhs", "op", "rhs", "label", "parameter", "value", "exogenous"]
     )
     table["value"] = table["value"].astype(float)
-    return table, tuple(tuple(kinds[k]) for k in ("latents", "observed", "covariates"))
+    latents, observed, covariates = (
+        tuple(kinds[kind]) for kind in ("latents", "observed", "covariates")
+    )
+    return table, (latents, observed, covariates)
 
 
-def _is_marker(term, terms):
-    """Tell whether a term is the first indicator of its latent variable."""
+def _is_marker(term: Term, terms: Sequence[Term]) -> bool:
+    """Whether a term is the first indicator of its latent variable."""
     loadings = [t for t in terms if t["op"] == "=~" and t["lhs"] == term["lhs"]]
     return bool(loadings) and term is loadings[0]
 
 
-def parameter_row(lhs, op, rhs="", label="", value=None, exogenous=False):
-    """Return one row of a parameter table: free, unless it has a value or is fixed at the sample's."""
+def parameter_row(
+    lhs: str,
+    op: str,
+    rhs: str = "",
+    label: str = "",
+    value: float | None = None,
+    exogenous: bool = False,
+) -> dict[str, Any]:
+    """One row of a parameter table: free, unless it has a value or is fixed at the sample's."""
     free = value is None and not exogenous
     return {
         "lhs": lhs,
@@ -372,8 +411,8 @@ def parameter_row(lhs, op, rhs="", label="", value=None, exogenous=False):
     }
 
 
-def _written_row(term, marker):
-    """Return the row of a written term; a marker is 1 unless a number or NA says otherwise."""
+def _written_row(term: Term, marker: bool) -> dict[str, Any]:
+    """The row of a written term; a marker is 1 unless a number or NA says otherwise."""
     modifier = term["modifier"]
     number = _number(modifier)
     label = _label(modifier)
@@ -382,8 +421,8 @@ def _written_row(term, marker):
     return parameter_row(term["lhs"], term["op"], term["rhs"], label, number)
 
 
-def _default_rows(terms, kinds):
-    """Return the rows that lavaan adds to those that were written, in lavaan's order."""
+def _default_rows(terms: Sequence[Term], kinds: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """The rows that lavaan adds to those that were written, in lavaan's order."""
     covariates, latents = kinds["covariates"], kinds["latents"]
     random = [name for name in kinds["observed"] if name not in covariates]
     pairs = [(name, name) for name in [*random, *latents]]
@@ -403,14 +442,14 @@ def _default_rows(terms, kinds):
     return rows
 
 
-def _single_indicators(terms):
-    """Return the indicators that are the only one of their latent variable and of no other."""
+def _single_indicators(terms: Sequence[Term]) -> set[str]:
+    """The indicators that are the only one of their latent variable and of no other."""
     loadings = [(t["lhs"], t["rhs"]) for t in terms if t["op"] == "=~"]
     latents, indicators = [pair[0] for pair in loadings], [pair[1] for pair in loadings]
     return {rhs for lhs, rhs in loadings if latents.count(lhs) == indicators.count(rhs) == 1}
 
 
-def _check_labels(table):
+def _check_labels(table: pd.DataFrame) -> None:
     """Refuse a label that names both a fixed and a free parameter."""
     labelled = table[table["label"] != ""]
     for label, rows in labelled.groupby("label", sort=False):
@@ -421,11 +460,13 @@ def _check_labels(table):
             )
 
 
-def _listed(rows):
+def _listed(rows: pd.DataFrame) -> str:
     return ", ".join(f"{r.lhs} {r.op} {r.rhs}" for r in rows.itertuples())
 
 
-def _check_definitions(definitions, terms):
+def _check_definitions(
+    definitions: Sequence[tuple[Statement, str, str]], terms: Sequence[Term]
+) -> None:
     """Refuse definitions that use an unknown label or repeat a name."""
     known = [name for term in terms for name in map(_label, _modifiers(term)) if name]
     for statement, name, formula in definitions:

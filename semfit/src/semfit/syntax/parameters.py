@@ -1,12 +1,15 @@
 """From a model to the parameters of a fit: groups, mean structure, thresholds, equality.
 
-`spec` completes a model for one group and covariances only. This module writes out the rest by the
-rules of ``lavaan::sem()``: intercepts, thresholds and latent response scales, one copy of the table
-for each group, and the parameters that are equal across groups (``group.equal``, ``group.partial``).
+`semfit.syntax.model` completes a model for one group and covariances only. This module writes out
+the rest by the rules of ``lavaan::sem()``: intercepts, thresholds and latent response scales, one
+copy of the table for each group, and the parameters that are equal across groups (``group.equal``,
+``group.partial``).
 """
 
 import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -49,37 +52,36 @@ class Layout:
 
     model: Model
     table: pd.DataFrame = field(repr=False)
-    parameters: tuple
-    groups: tuple
-    definitions: tuple
+    parameters: tuple[str, ...]
+    groups: tuple[str, ...]
+    definitions: tuple[tuple[str, str], ...]
     mean_structure: bool
-    ordered: tuple = ()
+    ordered: tuple[str, ...] = ()
 
-    def rows(self, place):
-        """Return the rows of one group, by its place."""
+    def rows(self, place: int) -> pd.DataFrame:
+        """The rows of one group, by its place."""
         return self.table[self.table["group"] == self.groups[place]]
 
 
 def lay_out(
-    model,
-    groups=("",),
-    mean_structure=False,
-    thresholds=None,
-    equal=(),
-    free=(),
-    labels="shared",
-):
-    """Return the `Layout` of a model.
+    model: Model,
+    groups: Sequence[str] = ("",),
+    mean_structure: bool = False,
+    thresholds: Mapping[str, int] | None = None,
+    equal: Sequence[str] = (),
+    free: Sequence[str] = (),
+    labels: str = "shared",
+) -> Layout:
+    """The `Layout` of a model.
 
     Parameters
     ----------
-    model : model.Model
-    groups : tuple of str
+    model : Model
+    groups : sequence of str
         Labels of the groups; ("",) for one sample.
     mean_structure : bool
         Add intercepts: free for observed variables, 0 for latent ones.
-    thresholds : dict of str to int, optional
-        Ordered variables and their number of thresholds.
+    thresholds : dict, ordered variable -> its number of thresholds, optional
     equal : sequence of str
         Kinds of parameters that are equal across groups, of `EQUAL`; the ``group.equal`` of lavaan.
         With equal intercepts or thresholds, latent means are free from the second group on (unless
@@ -91,6 +93,10 @@ def lay_out(
     labels : {"shared", "by_group"}
         A label stands for one parameter in all groups, as in lavaan; or for one in each, and
         definitions are repeated for each group (``h1_g1``, ``h1_g2``).
+
+    Returns
+    -------
+    Layout
 
     Raises
     ------
@@ -115,7 +121,7 @@ def lay_out(
     return Layout(model, table, names, tuple(groups), definitions, mean_structure, ordered)
 
 
-def _check_equal(equal, labels):
+def _check_equal(equal: Iterable[str], labels: str) -> None:
     for kind in equal:
         if kind not in EQUAL:
             raise ValueError(f"equal={kind!r} does not exist; there are: {', '.join(EQUAL)}.")
@@ -123,8 +129,15 @@ def _check_equal(equal, labels):
         raise ValueError(f"labels={labels!r} does not exist; there are: {', '.join(LABELS)}.")
 
 
-def _table_of_group(model, g, groups, mean_structure, thresholds, labels):
-    """Return the table of one group, before any equality across groups."""
+def _table_of_group(
+    model: Model,
+    g: int,
+    groups: Sequence[str],
+    mean_structure: bool,
+    thresholds: Mapping[str, int],
+    labels: str,
+) -> pd.DataFrame:
+    """The table of one group, before any equality across groups."""
     table, _ = parameter_table(terms_of_group(model.terms, g, len(groups)))
     added = [*_threshold_rows(model, table, thresholds)]
     if mean_structure:
@@ -147,13 +160,15 @@ def _table_of_group(model, g, groups, mean_structure, thresholds, labels):
     return table
 
 
-def _written(table, op):
-    """Return the (lhs, rhs) that the model file has for an operator."""
+def _written(table: pd.DataFrame, op: str) -> set[tuple[str, str]]:
+    """The (lhs, rhs) that the model file has for an operator."""
     rows = table[table["op"] == op]
     return set(zip(rows["lhs"], rows["rhs"], strict=True))
 
 
-def _intercept_rows(model, table, thresholds):
+def _intercept_rows(
+    model: Model, table: pd.DataFrame, thresholds: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """Intercepts: free if observed, 0 if latent or ordered, the sample's mean for a covariate."""
     written = _written(table, "~1")
     return [
@@ -168,7 +183,10 @@ def _intercept_rows(model, table, thresholds):
     ]
 
 
-def _threshold_rows(model, table, thresholds):
+def _threshold_rows(
+    model: Model, table: pd.DataFrame, thresholds: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """Thresholds, free, and scales of the latent responses, 1; those that the file has not."""
     written = _written(table, "|")
     unknown = [f"{lhs} | {rhs}" for lhs, rhs in written if int(rhs[1:]) > thresholds.get(lhs, 0)]
     if unknown:
@@ -185,7 +203,8 @@ def _threshold_rows(model, table, thresholds):
             yield parameter_row(name, "~*~", name, value=1.0)
 
 
-def _free_latent_means(tables, model, equal):
+def _free_latent_means(tables: list[pd.DataFrame], model: Model, equal: Sequence[str]) -> None:
+    """Free the latent means of later groups where those of the first are their reference."""
     if not {"intercepts", "thresholds"} & set(equal) or "means" in equal:
         return
     written = _written(tables[0].query("parameter != '' or label != ''"), "~1")
@@ -199,7 +218,8 @@ def _free_latent_means(tables, model, equal):
         table.loc[rows, "value"] = float("nan")
 
 
-def _free_scales(tables, equal):
+def _free_scales(tables: list[pd.DataFrame], equal: Sequence[str]) -> None:
+    """Free the scales of the latent responses of later groups, if thresholds are equal."""
     if "thresholds" not in equal:
         return
     for g, table in enumerate(tables[1:], start=2):
@@ -209,8 +229,8 @@ def _free_scales(tables, equal):
         table.loc[rows, "value"] = float("nan")
 
 
-def _kinds(table, model):
-    """Return the rows of each kind of parameter, as ``group.equal`` understands it."""
+def _kinds(table: pd.DataFrame, model: Model) -> dict[str, pd.Series]:
+    """The rows of each kind of parameter, as ``group.equal`` understands it."""
     op, latent = table["op"], table["lhs"].isin(model.latents)
     observed = ~latent & ~table["lhs"].isin(model.covariates)
     variance = (op == "~~") & (table["lhs"] == table["rhs"])
@@ -228,7 +248,9 @@ def _kinds(table, model):
     }
 
 
-def _make_equal(tables, model, equal, free):
+def _make_equal(
+    tables: list[pd.DataFrame], model: Model, equal: Sequence[str], free: Sequence[str]
+) -> None:
     """Give the parameters of later groups the name that they have in the first."""
     first = tables[0]
     key = (first["lhs"] + first["op"] + first["rhs"]).str.replace(" ", "")
@@ -245,7 +267,7 @@ def _make_equal(tables, model, equal, free):
         table.loc[rows, "parameter"] = keys[rows].map(names)
 
 
-def _check_freed(asked, known):
+def _check_freed(asked: Sequence[str], known: pd.Series) -> None:
     for name in asked:
         if name not in set(known):
             close = difflib.get_close_matches(name, known, 1)
@@ -256,16 +278,17 @@ def _check_freed(asked, known):
             )
 
 
-def _shared_labels(model):
-    """Return the labels that are not given group by group with ``c()``."""
+def _shared_labels(model: Model) -> set[str]:
+    """The labels that are not given group by group with ``c()``."""
     return {t["modifier"] for t in model.terms if isinstance(t["modifier"], str)}
 
 
-def _definitions(model, n_groups, labels):
-    """Return the definitions; those that use split labels once for each group."""
+def _definitions(model: Model, n_groups: int, labels: str) -> tuple[tuple[str, str], ...]:
+    """The definitions; those that use split labels once for each group."""
     if labels == "shared" or n_groups == 1:
         return model.definitions
-    split, result = _shared_labels(model), []
+    split = _shared_labels(model)
+    result: list[tuple[str, str]] = []
     for name, formula in model.definitions:
         if not split & set(names_in(formula)):
             result.append((name, formula))
