@@ -16,6 +16,7 @@ Reference: lavaan 0.6-14, see tests/reference.
 
 from semfit.effects.bootstrapping import Bootstrap, bootstrap
 from semfit.effects.effects import effects_table, indirect_effects, monte_carlo
+from semfit.example import two_factors as example_data
 from semfit.fitting.fitting import ESTIMATORS, MISSING, Fit, fit
 from semfit.syntax.model import Model, read_model
 from semfit.testing.compare import compare
@@ -37,6 +38,7 @@ __all__ = [
     "bootstrap",
     "compare",
     "effects_table",
+    "example_data",
     "fit",
     "indirect_effects",
     "invariance",
