@@ -18,6 +18,7 @@ from semfit.effects.bootstrapping import Bootstrap, bootstrap
 from semfit.effects.effects import effects_table, indirect_effects, monte_carlo
 from semfit.example import two_factors as example_data
 from semfit.fitting.fitting import ESTIMATORS, MISSING, Fit, fit
+from semfit.messages import MESSAGES, render
 from semfit.syntax.model import Model, read_model
 from semfit.testing.compare import compare
 from semfit.testing.constraints import score_tests, wald
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ESTIMATORS",
+    "MESSAGES",
     "MISSING",
     "Bootstrap",
     "Fit",
@@ -47,6 +49,7 @@ __all__ = [
     "monte_carlo",
     "path_differences",
     "read_model",
+    "render",
     "score_tests",
     "sensitivity",
     "wald",
