@@ -20,12 +20,20 @@ mu along the same vector, which makes all derivatives one formula:
     alpha[j]         T[:, j]     0                            1
 """
 
+from __future__ import annotations
+
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
+
+from semfit.syntax.model import Model
+from semfit.syntax.parameters import Layout
 
 LOADING, PATH, LATENT, RESIDUAL, INTERCEPT, MEAN, THRESHOLD, SCALE = range(8)
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # kind, row and column of parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +77,7 @@ class Derivatives:
     u: np.ndarray
     v: np.ndarray
     s: np.ndarray
-    reach: np.ndarray = None
+    reach: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
 
 
 class Structure:
@@ -77,7 +85,7 @@ class Structure:
 
     Parameters
     ----------
-    layout : parameters.Layout
+    layout : Layout
     place : int
         Place of the group.
     cov, mean : ndarray (p, p), (p,)
@@ -93,7 +101,7 @@ class Structure:
         Place of that parameter in theta.
     """
 
-    def __init__(self, layout, place, cov, mean):
+    def __init__(self, layout: Layout, place: int, cov: np.ndarray, mean: np.ndarray) -> None:
         model, table = layout.model, layout.rows(place)
         self.observed, self.covariates = model.observed, model.covariates
         self.structural = (*model.latents, *structural_observed(model))
@@ -115,7 +123,7 @@ class Structure:
         self._place_in_buffer()
         self.set_sample(cov, mean)
 
-    def set_sample(self, cov, mean):
+    def set_sample(self, cov: np.ndarray, mean: np.ndarray) -> None:
         """Fix covariates at these sample moments; without mean structure, means too."""
         at = {name: i for i, name in enumerate(self.observed)}
         for row in self._exogenous:
@@ -123,15 +131,15 @@ class Structure:
             self.fixed[row] = mean[at[lhs]] if op == "~1" else cov[at[lhs], at[rhs]]
         self.sample_mean = mean
 
-    def at_sample(self, cov, mean):
-        """Return a copy whose covariates are fixed at other sample moments."""
+    def at_sample(self, cov: np.ndarray, mean: np.ndarray) -> Structure:
+        """A copy whose covariates are fixed at other sample moments."""
         other = copy(self)
         other.fixed = self.fixed.copy()
         other.set_sample(cov, mean)
         return other
 
-    def _locate(self, table):
-        """Return kind, row and column of each row of the table."""
+    def _locate(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Kind, row and column of each row of the table."""
         y = {name: i for i, name in enumerate(self.observed)}
         eta = {name: i for i, name in enumerate(self.structural)}
         found = []
@@ -150,13 +158,15 @@ class Structure:
             else:
                 number = int(rhs[1:]) - 1 if op == "|" else 0
                 found.append((THRESHOLD if op == "|" else SCALE, y[lhs], number))
-        return tuple(np.array(column, dtype=int) for column in zip(*found, strict=True))
+        kind, row, column = (np.array(part, dtype=int) for part in zip(*found, strict=True))
+        return kind, row, column
 
-    def _place_in_buffer(self):
+    def _place_in_buffer(self) -> None:
         """Lay all matrices in one vector, so that a parameter vector is set by one assignment."""
         p, m = self.p, self.m
         sizes = {LOADING: p * m, PATH: m * m, LATENT: m * m, RESIDUAL: p * p, INTERCEPT: p, MEAN: m}
-        start, self._slices = 0, {}
+        start = 0
+        self._slices: dict[int, slice] = {}
         for kind, size in sizes.items():
             self._slices[kind] = slice(start, start + size)
             start += size
@@ -176,14 +186,14 @@ class Structure:
                 source.append(row)
         self._positions, self._source = np.array(positions), np.array(source)
 
-    def values(self, theta):
-        """Return the value of every row of the group's table (derived ones are still 0)."""
+    def values(self, theta: np.ndarray) -> np.ndarray:
+        """The value of every row of the group's table (derived ones are still 0)."""
         result = self.fixed.astype(theta.dtype)
         result[self.free] = theta[self.which]
         return result
 
-    def implied(self, theta):
-        """Return what `theta` (real or complex) implies, an `Implied`."""
+    def implied(self, theta: np.ndarray) -> Implied:
+        """What `theta` (real or complex) implies, an `Implied`."""
         p, m, values = self.p, self.m, self.values(theta)
         buffer = self._buffer.astype(values.dtype)
         buffer[self._positions] = values[self._source]
@@ -205,7 +215,9 @@ class Structure:
             self._complete(values, explained, cov, latent_cov)
         return Implied(cov, mean, latent_cov, latent_mean, total, inverse, cross_cov, values)
 
-    def _complete(self, values, explained, cov, latent_cov):
+    def _complete(
+        self, values: np.ndarray, explained: np.ndarray, cov: np.ndarray, latent_cov: np.ndarray
+    ) -> None:
         """Give each ordered variable the residual variance that makes its scaled response 1.
 
         Given the covariates, the variance of the response is 1 / scale^2 ("delta parameterization").
@@ -221,15 +233,15 @@ class Structure:
             if in_eta:
                 latent_cov[i, i] += values[row]
 
-    def scales(self, values):
-        """Return the scale of each observed variable: 1, or the ~*~ parameter of an ordered one."""
+    def scales(self, values: np.ndarray) -> np.ndarray:
+        """The scale of each observed variable: 1, or the ~*~ parameter of an ordered one."""
         result = np.ones(self.p, dtype=values.dtype)
         rows = self.kind == SCALE
         result[self.row[rows]] = values[rows]
         return result
 
-    def derivatives(self, implied, rows=None):
-        """Return `Derivatives` for the free rows, or for other rows given as (kind, row, column)."""
+    def derivatives(self, implied: Implied, rows: Rows | None = None) -> Derivatives:
+        """`Derivatives` for the free rows, or for other rows given as (kind, row, column)."""
         places = self._places if rows is None else derivative_places(*rows, self.p, self.m)
         left, right, weight, step, slope = places
         none = np.zeros((self.p, 1))
@@ -239,8 +251,10 @@ class Structure:
         return Derivatives(outer[:, left], inner[:, right] * weight, steps[step], slope)
 
 
-def derivative_places(kind, i, j, p, m):
-    """Return where u, v and s of parameters at (kind, row i, column j) are found.
+def derivative_places(
+    kind: np.ndarray, i: np.ndarray, j: np.ndarray, p: int, m: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Where u, v and s of parameters at (kind, row i, column j) are found.
 
     Columns of (I, T), of (Cov(y, eta), T, I, 0) with a weight, places in (A alpha, 0, 1), and whether
     the parameter is a loading or path.
@@ -253,8 +267,8 @@ def derivative_places(kind, i, j, p, m):
     return left, right, weight, np.where(slope, j, np.where(mean, m + 1, m)), slope
 
 
-def structural_observed(model):
-    """Return observed variables that take part in ``~``, or covary with a latent or such a one."""
+def structural_observed(model: Model) -> list[str]:
+    """Observed variables that take part in ``~``, or covary with a latent or such a one."""
     table = model.parameters
     paths = table[table["op"] == "~"]
     inner = {*paths["lhs"], *paths["rhs"], *model.covariates, *model.latents}

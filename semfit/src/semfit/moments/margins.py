@@ -4,9 +4,12 @@ Checks of the data, then for each variable its thresholds, or its ordered probit
 regression on the covariates, and the influence of each respondent on these estimates.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtri
 
 from semfit.moments.binormal import BEYOND, interval_probability, normal_density
@@ -19,6 +22,8 @@ NO_VARIANCE = 1e-12  # residual variance, relative to the variance
 SINGULAR = 1e12  # condition number of the cross-product of a variable's scores
 COLLINEAR = 1e-10  # smallest eigenvalue of the correlations of covariates
 
+Two = tuple[np.ndarray, np.ndarray]
+
 # --- data -----------------------------------------------------------------------------------------
 
 
@@ -27,18 +32,23 @@ class Data:
     """Checked data; `x` are the covariates (n, c), standardised by `center` and `scale` (c,)."""
 
     n: int
-    names: tuple
-    ordered: tuple
-    covariates: tuple
-    levels: dict  # name of an ordered variable -> its sorted values
-    values: dict  # name -> (n,): codes from 0 of an ordered variable, values of a numeric one
+    names: tuple[str, ...]
+    ordered: tuple[str, ...]
+    covariates: tuple[str, ...]
+    levels: dict[str, np.ndarray]  # name of an ordered variable -> its sorted values
+    values: dict[str, np.ndarray]  # name -> (n,): codes from 0 if ordered, values if numeric
     x: np.ndarray
     center: np.ndarray
     scale: np.ndarray
 
 
-def prepare(frame, ordered, covariates, levels):
-    """Return `Data`; parameters and refusals as `ordinal_moments`."""
+def prepare(
+    frame: pd.DataFrame,
+    ordered: Iterable[str],
+    covariates: Iterable[str],
+    levels: Mapping[str, Any] | None,
+) -> Data:
+    """Checked `Data`; parameters and refusals as `ordinal_moments`."""
     array = numeric_array(frame)
     ordered = _names("ordered", ordered, frame)
     covariates = _names("covariates", covariates, frame)
@@ -58,7 +68,7 @@ def prepare(frame, ordered, covariates, levels):
     return Data(len(frame), names, ordered, covariates, found, values, x, center, scale)
 
 
-def _names(role, given, frame):
+def _names(role: str, given: Iterable[str], frame: pd.DataFrame) -> tuple[str, ...]:
     if isinstance(given, str):
         raise ValueError(f"{role}={given!r}: give a list of names.")
     absent = [name for name in given if name not in frame.columns]
@@ -67,7 +77,7 @@ def _names(role, given, frame):
     return tuple(given)
 
 
-def _check_roles(ordered, covariates):
+def _check_roles(ordered: Collection[str], covariates: Collection[str]) -> None:
     both = [name for name in ordered if name in covariates]
     if both:
         raise ValueError(
@@ -78,7 +88,7 @@ def _check_roles(ordered, covariates):
         raise ValueError("No variable is ordered: use an estimator for numeric variables.")
 
 
-def _check_rows(frame, array):
+def _check_rows(frame: pd.DataFrame, array: np.ndarray) -> None:
     missing = np.isnan(array).any(axis=0)
     if missing.any():
         raise ValueError(
@@ -92,8 +102,8 @@ def _check_rows(frame, array):
         )
 
 
-def _levels(name, values, levels):
-    """Return the sorted categories of an ordered variable; refuse those that do not match."""
+def _levels(name: str, values: np.ndarray, levels: Mapping[str, Any]) -> np.ndarray:
+    """The sorted categories of an ordered variable; refuse those that do not match."""
     found = categories(name, values)
     expected = np.unique(np.asarray(levels.get(name, found), dtype=float))
     for value in np.setdiff1d(found, expected):
@@ -108,7 +118,9 @@ def _levels(name, values, levels):
     return found
 
 
-def _check_spread(name, values, is_ordered, covariates):
+def _check_spread(
+    name: str, values: np.ndarray, is_ordered: bool, covariates: Collection[str]
+) -> None:
     distinct = np.unique(values)
     if len(distinct) == 1:
         raise ValueError(f"{name!r} is constant ({distinct[0]:g}) in these rows: leave it out.")
@@ -120,7 +132,7 @@ def _check_spread(name, values, is_ordered, covariates):
         )
 
 
-def _check_covariates(names, x):
+def _check_covariates(names: Collection[str], x: np.ndarray) -> None:
     for name, column in zip(names, x.T, strict=True):
         if np.ptp(column) == 0:
             raise ValueError(f"Covariate {name!r} is constant in these rows: leave it out.")
@@ -149,20 +161,21 @@ class Margin:
     name: str
     estimates: np.ndarray  # (m,)
     thresholds: np.ndarray  # (K - 1,); none of a numeric variable
-    designs: tuple
+    designs: Two
     influence: np.ndarray  # (n, m) of each respondent on the estimates
     predicted: np.ndarray  # (n,) latent response or variable, by the covariates
-    residual: np.ndarray = None  # (n,) standardised, of a numeric variable
+    residual: np.ndarray = field(default_factory=lambda: np.empty(0))  # (n,) standardised, numeric
     sd: float = 1.0  # of the residual; 1 of a latent response
-    limits: tuple = None  # (upper, lower) of each respondent's latent residual, (n,) each
+    limits: tuple[np.ndarray, ...] = ()  # (upper, lower) of each respondent's latent residual (n,)
 
     @property
-    def is_ordered(self):
-        return self.limits is not None
+    def is_ordered(self) -> bool:
+        """Whether there are limits: a numeric variable has none."""
+        return bool(self.limits)
 
 
-def margin_of(data, name):
-    """Return the `Margin` of a variable of `Data`.
+def margin_of(data: Data, name: str) -> Margin:
+    """The `Margin` of a variable of `Data`.
 
     Raises
     ------
@@ -173,7 +186,7 @@ def margin_of(data, name):
     return fit(name, data.values[name], data)
 
 
-def _numeric_margin(name, y, data):
+def _numeric_margin(name: str, y: np.ndarray, data: Data) -> Margin:
     """Linear regression by maximum likelihood: the variance is divided by n."""
     mean_design = np.column_stack([np.ones(data.n), data.x, np.zeros(data.n)])
     variance_design = np.zeros_like(mean_design)
@@ -194,12 +207,13 @@ def _numeric_margin(name, y, data):
     return Margin(name, estimates, np.empty(0), designs, influence, predicted, z, sd)
 
 
-def _ordered_margin(name, codes, data):
+def _ordered_margin(name: str, codes: np.ndarray, data: Data) -> Margin:
     """Ordered probit regression: slopes times covariates plus a standard normal residual."""
     cuts = np.arange(codes.max())
-    designs = tuple(
+    upper, lower = (
         np.hstack([(codes[:, None] - below == cuts).astype(float), -data.x]) for below in (0, 1)
     )
+    designs = upper, lower
     probit = _Probit(codes, designs)
     shares = np.bincount(codes).cumsum()[:-1] / data.n
     theta = probit.maximise(np.concatenate([ndtri(shares), np.zeros(len(data.covariates))]))
@@ -220,28 +234,28 @@ class _Probit:
     """The likelihood of an ordered probit regression; `designs` are of its (upper, lower) limit."""
 
     codes: np.ndarray
-    designs: tuple
+    designs: Two
 
-    def limits(self, theta):
-        """Return (upper, lower) limit of each respondent's latent residual (n,)."""
+    def limits(self, theta: np.ndarray) -> Two:
+        """(upper, lower) limit of each respondent's latent residual (n,)."""
         upper, lower = (design @ theta for design in self.designs)
         last = self.codes.max()
         return np.where(self.codes < last, upper, BEYOND), np.where(self.codes, lower, -BEYOND)
 
-    def value(self, theta):
-        """Return the log-likelihood; -infinity when thresholds are not in order."""
+    def value(self, theta: np.ndarray) -> float:
+        """The log-likelihood; -infinity when thresholds are not in order."""
         upper, lower = self.limits(theta)
         probability = interval_probability(lower, upper)
         return np.log(probability).sum() if (probability > 0).all() else -np.inf
 
-    def gradient(self, theta):
-        """Return the derivatives of each respondent's log-likelihood to (upper, lower) limit."""
+    def gradient(self, theta: np.ndarray) -> Two:
+        """The derivatives of each respondent's log-likelihood to (upper, lower) limit."""
         upper, lower = self.limits(theta)
         probability = interval_probability(lower, upper)
         return normal_density(upper) / probability, -normal_density(lower) / probability
 
-    def step(self, theta):
-        """Return Newton's step."""
+    def step(self, theta: np.ndarray) -> np.ndarray:
+        """Newton's step."""
         (upper, lower), (up, down) = self.limits(theta), self.gradient(theta)
         high, low = self.designs
         cross = high.T @ ((up * down)[:, None] * low)
@@ -253,8 +267,8 @@ class _Probit:
         )
         return np.linalg.solve(information, high.T @ up + low.T @ down)
 
-    def maximise(self, theta):
-        """Return the maximum (the log-likelihood is concave); None when there is none."""
+    def maximise(self, theta: np.ndarray) -> np.ndarray | None:
+        """The maximum (the log-likelihood is concave); None when there is none."""
         for _ in range(PROBIT_STEPS):
             try:
                 move = self.step(theta)
@@ -269,13 +283,14 @@ class _Probit:
         return None
 
 
-def _scores(gradient, designs):
-    """Return each respondent's derivatives of the log-likelihood to the estimates (n, m)."""
-    return sum(slope[:, None] * design for slope, design in zip(gradient, designs, strict=True))
+def _scores(gradient: Two, designs: Two) -> np.ndarray:
+    """Each respondent's derivatives of the log-likelihood to the estimates (n, m)."""
+    first, second = (slope[:, None] * part for slope, part in zip(gradient, designs, strict=True))
+    return first + second
 
 
-def _influence(name, scores):
-    """Return scores times the inverse of their cross-product: theta_hat - theta is their sum."""
+def _influence(name: str, scores: np.ndarray) -> np.ndarray:
+    """Scores times the inverse of their cross-product: theta_hat - theta is their sum."""
     scale = np.sqrt((scores**2).sum(axis=0))
     unit = scores / scale
     information = unit.T @ unit

@@ -7,17 +7,30 @@ fixed (`semfit.moments.binormal`), and the covariance of all estimates from the 
 """
 
 import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from semfit.moments.binormal import BEYOND, MixedPairs, NumericPairs, OrderedPairs, intervals
-from semfit.moments.margins import margin_of, prepare
+from semfit.moments.binormal import (
+    BEYOND,
+    MixedPairs,
+    NumericPairs,
+    OrderedPairs,
+    PairScores,
+    intervals,
+)
+from semfit.moments.margins import Data, Margin, margin_of, prepare
 from semfit.moments.polychoric import refuse_perfect, without_single_zero
 
 NEARLY_ONE = 0.99  # a correlation to warn about, as lavaan does
 CHUNK = 40_000  # numbers per array of a likelihood: they stay in the processor's cache
+
+Row = tuple[str, str, str]  # kind, lhs, rhs of a statistic
+Pairs = OrderedPairs | MixedPairs | NumericPairs
+Likelihood = tuple[Pairs, np.ndarray | None]  # and in which of its rows each respondent is
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +63,17 @@ class OrdinalMoments:
     """
 
     n: int
-    names: tuple
-    ordered: tuple
-    covariates: tuple
-    levels: dict
+    names: tuple[str, ...]
+    ordered: tuple[str, ...]
+    covariates: tuple[str, ...]
+    levels: dict[str, tuple[float, ...]]
     table: pd.DataFrame
     values: np.ndarray
     gamma: np.ndarray
     correlations: np.ndarray
 
     @property
-    def polychoric(self):
+    def polychoric(self) -> pd.DataFrame:
         """Correlations (p, p): polychoric, polyserial or Pearson's; of residuals, with covariates.
 
         R: ``cov2cor(lavInspect(fit, "sampstat")$cov)``; with covariates, ``$res.cov``.
@@ -68,7 +81,12 @@ class OrdinalMoments:
         return pd.DataFrame(self.correlations, self.names, self.names)
 
 
-def ordinal_moments(frame, ordered, covariates=(), levels=None):
+def ordinal_moments(
+    frame: pd.DataFrame,
+    ordered: Iterable[str],
+    covariates: Iterable[str] = (),
+    levels: Mapping[str, Any] | None = None,
+) -> OrdinalMoments:
     """Thresholds, slopes, variances and polychoric correlations of one group, with covariance.
 
     Parameters
@@ -107,7 +125,7 @@ def ordinal_moments(frame, ordered, covariates=(), levels=None):
     variable or pair is concerned, the influence of a respondent is s1 A11^-1 and (s2 - A21 A11^-1
     s1) / A22; gamma is n times the cross-product of influences (Muthén 1984; Muthén & Satorra
     1995). Covariances are correlations times standard deviations, by the delta method. Empty cells:
-    see `polychoric.without_single_zero`; with covariates nothing is added.
+    see `semfit.moments.polychoric.without_single_zero`; with covariates nothing is added.
 
     The numbers are lavaan 0.6-14's, except where its search goes astray: with covariates far from 0
     (as an age) it ends a polyserial correlation at its bound of .995 with a warning, and it leaves
@@ -137,8 +155,8 @@ def ordinal_moments(frame, ordered, covariates=(), levels=None):
     )
 
 
-def _own_units(data, margin):
-    """Return (rows, values, influence) of a variable's estimates, covariates in their own units.
+def _own_units(data: Data, margin: Margin) -> tuple[list[Row], np.ndarray, np.ndarray]:
+    """Rows, values and influence of a variable's estimates, covariates in their own units.
 
     Of standardised covariates (x - center) / scale: slope / scale, and what the center contributes
     goes to the thresholds, or to minus the intercept.
@@ -157,16 +175,18 @@ def _own_units(data, margin):
     return rows, back @ margin.estimates, margin.influence @ back.T
 
 
-def _covariances(margins, correlations):
-    """Return (rows, values) of covariances: correlations times residual standard deviations."""
+def _covariances(
+    margins: Sequence[Margin], correlations: np.ndarray
+) -> tuple[list[Row], np.ndarray]:
+    """Rows and values of covariances: correlations times residual standard deviations."""
     names, sd = [margin.name for margin in margins], np.array([margin.sd for margin in margins])
     first, second = np.triu_indices(len(margins), 1)
     rows = [("covariance", names[j], names[i]) for j, i in zip(first, second, strict=True)]
     return rows, (correlations * np.outer(sd, sd))[first, second]
 
 
-def _place(kind, _, rhs, covariates):
-    """Return the place of a row's group in lavaan's order."""
+def _place(kind: str, _: str, rhs: str, covariates: tuple[str, ...]) -> int:
+    """The place of a row's group in lavaan's order."""
     if kind == "slope":
         return 1 + covariates.index(rhs)
     after = 1 + len(covariates)
@@ -176,8 +196,8 @@ def _place(kind, _, rhs, covariates):
 # --- second step: each pair -----------------------------------------------------------------------
 
 
-def _second_step(data, margins):
-    """Return (correlations (p, p), influence (n, pairs) on the covariances) of all pairs.
+def _second_step(data: Data, margins: Sequence[Margin]) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations (p, p), and influence (n, pairs) on the covariances, of all pairs.
 
     Pairs in the order of the lower triangle, column by column.
     """
@@ -195,7 +215,9 @@ def _second_step(data, margins):
     return correlations, influence
 
 
-def _likelihoods(data, margins, first, second):
+def _likelihoods(
+    data: Data, margins: Sequence[Margin], first: np.ndarray, second: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Pairs, np.ndarray | None]]:
     """Yield (which pairs, their variables a and b, likelihood, cells) of pairs of one kind.
 
     In chunks, so that memory does not grow with the number of pairs. `cells` says in which row of
@@ -215,15 +237,15 @@ def _likelihoods(data, margins, first, second):
             yield part, a[part], b[part], *make(margins, a[part], b[part])
 
 
-def _numeric_pairs(margins, a, b):
-    """Return (`NumericPairs`, None) of variables a and b; rows are respondents."""
+def _numeric_pairs(margins: Sequence[Margin], a: np.ndarray, b: np.ndarray) -> Likelihood:
+    """(`NumericPairs`, None) of variables a and b; rows are respondents."""
     parts = [np.array([margins[k].residual for k in which]) for which in (a, b)]
     spread = [np.array([[margins[k].sd] for k in which]) for which in (a, b)]
     return NumericPairs(parts[0], spread[0], parts[1], spread[1]), None
 
 
-def _mixed_pairs(margins, a, b):
-    """Return (`MixedPairs`, None) of numeric a and ordered b; rows are respondents."""
+def _mixed_pairs(margins: Sequence[Margin], a: np.ndarray, b: np.ndarray) -> Likelihood:
+    """(`MixedPairs`, None) of numeric a and ordered b; rows are respondents."""
     z = np.array([margins[k].residual for k in a])
     sd = np.array([[margins[k].sd] for k in a])
     lower, upper = (np.array([margins[k].limits[end] for k in b]) for end in (1, 0))
@@ -246,23 +268,25 @@ class _Layout:
     adjust: bool  # single empty cells of 2 x 2 tables
 
     @property
-    def n_cells(self):
+    def n_cells(self) -> int:
+        """Patterns of covariates times cells of a contingency table."""
         return len(self.example) * self.width**2
 
     @property
-    def is_table(self):
+    def is_table(self) -> bool:
         """Whether a row is a cell, not a respondent."""
         return self.adjust or self.n_cells < len(self.pattern)
 
     @property
-    def n_rows(self):
+    def n_rows(self) -> int:
+        """Cells or respondents."""
         return self.n_cells if self.is_table else len(self.pattern)
 
-    def pairs(self, margins, a, b):
-        """Return (`OrderedPairs`, cells) of pairs of variables a and b."""
+    def pairs(self, margins: Sequence[Margin], a: np.ndarray, b: np.ndarray) -> Likelihood:
+        """(`OrderedPairs`, cells) of pairs of variables a and b."""
         if not self.is_table:
             limits = [np.array([margins[k].limits[e] for k in w]) for w in (a, b) for e in (1, 0)]
-            return OrderedPairs(*limits, np.ones_like(limits[0])), None
+            return OrderedPairs(*[*limits, np.ones_like(limits[0])]), None
         patterns, *codes = np.indices((len(self.example), self.width, self.width)).reshape(3, -1)
         limits = []
         for which, code in zip((a, b), codes, strict=True):
@@ -274,10 +298,10 @@ class _Layout:
         if self.adjust:
             square = weights.reshape(-1, self.width, self.width).astype(float)
             weights = np.array([without_single_zero(table) for table in square])
-        return OrderedPairs(*limits, weights.reshape(len(a), -1)), cells
+        return OrderedPairs(*[*limits, weights.reshape(len(a), -1)]), cells
 
-    def _padded(self, margins):
-        """Return thresholds with infinite ends (variables, width + 1); unused ones are infinite."""
+    def _padded(self, margins: Sequence[Margin]) -> np.ndarray:
+        """Thresholds with infinite ends (variables, width + 1); unused ones are infinite."""
         padded = np.full((len(margins), self.width + 1), BEYOND)
         padded[:, 0] = -BEYOND
         for row, margin in zip(padded, margins, strict=True):
@@ -285,7 +309,7 @@ class _Layout:
         return padded
 
 
-def _layout(data, margins):
+def _layout(data: Data, margins: Sequence[Margin]) -> _Layout:
     codes = np.array(
         [data.values[m.name] if m.is_ordered else np.zeros(data.n, int) for m in margins]
     )
@@ -295,7 +319,9 @@ def _layout(data, margins):
     return _Layout(codes, codes.max() + 1, pattern.ravel(), example, adjust=not data.covariates)
 
 
-def _check_correlations(names, first, second, rho, pairs):
+def _check_correlations(
+    names: Sequence[str], first: np.ndarray, second: np.ndarray, rho: np.ndarray, pairs: Pairs
+) -> None:
     """Refuse correlations of 1, warn of those nearly so."""
     named = [(names[j], names[i]) for j, i in zip(first, second, strict=True)]
     refuse_perfect(named, rho, pairs.limit)
@@ -308,20 +334,23 @@ def _check_correlations(names, first, second, rho, pairs):
             )
 
 
-def _by_respondent(scores, cells):
-    """Return the five derivatives of `scores` as arrays (pairs, n)."""
+def _by_respondent(scores: PairScores, cells: np.ndarray | None) -> Sequence[np.ndarray]:
+    """The five derivatives of `scores` as arrays (pairs, n)."""
     own, first, second = scores
     flat = (own, *first, *second)
     return flat if cells is None else [np.take_along_axis(part, cells, axis=1) for part in flat]
 
 
-def _pair_influence(a, b, rho, own, *slopes):
-    """Return each respondent's influence (n,) on the covariance of variables a and b.
+def _pair_influence(
+    a: Margin, b: Margin, rho: float, own: np.ndarray, *slopes: np.ndarray
+) -> np.ndarray:
+    """Each respondent's influence (n,) on the covariance of variables a and b.
 
     `own` are the derivatives of the pair's log-likelihood to rho, `slopes` those to the two
     quantities of a, then of b.
     """
-    influence, delta = own.copy(), 0.0
+    influence = own.copy()
+    delta: np.ndarray | float = 0.0
     for margin, gradient, other in ((a, slopes[:2], b), (b, slopes[2:], a)):
         cross = sum((own * g) @ design for g, design in zip(gradient, margin.designs, strict=True))
         influence -= margin.influence @ cross

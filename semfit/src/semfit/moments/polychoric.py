@@ -1,5 +1,6 @@
 """Polychoric correlations of ordered variables, and what goes with contingency tables."""
 
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,7 @@ MOST_CATEGORIES = 12
 ZERO_ADD = 0.5
 
 
-def polychoric(frame):
+def polychoric(frame: pd.DataFrame) -> pd.DataFrame:
     """Polychoric correlations among all columns of a frame.
 
     Parameters
@@ -34,6 +35,20 @@ def polychoric(frame):
         Not numeric, fewer than 2 columns, a variable with one or more than 12 categories, two
         variables without common respondents or of which one is constant there, and a correlation
         that runs up to 1 or -1; the message names the variables.
+
+    Examples
+    --------
+    Answers on four points. Among the uncut numbers the correlations are .55, .61 and .62; Pearson's
+    of the answers are .50, .56 and .56.
+
+    >>> import semfit
+    >>> from semfit.moments.polychoric import polychoric
+    >>> answers = semfit.example_data()[["x1", "x2", "x3"]].round().clip(2, 5)
+    >>> polychoric(answers).round(2)
+          x1    x2    x3
+    x1  1.00  0.57  0.63
+    x2  0.57  1.00  0.63
+    x3  0.63  0.63  1.00
     """
     values = numeric_array(frame)
     names = list(frame.columns)
@@ -55,8 +70,8 @@ def polychoric(frame):
     return pd.DataFrame(matrix, names, names)
 
 
-def without_single_zero(table):
-    """Return a table whose likelihood has a maximum, if it is 2 x 2 with one empty cell.
+def without_single_zero(table: np.ndarray) -> np.ndarray:
+    """A table whose likelihood has a maximum, if it is 2 x 2 with one empty cell.
 
     Such a table points to a correlation of 1 or -1. 0.5 is added to the empty cell and the one
     diagonally across and taken off the other two, so that the margins stay. Larger tables keep
@@ -72,8 +87,8 @@ def without_single_zero(table):
     return changed
 
 
-def categories(name, values, most=MOST_CATEGORIES):
-    """Return the sorted categories that occur; refuse none, one, or more than `most`."""
+def categories(name: str, values: np.ndarray, most: int = MOST_CATEGORIES) -> np.ndarray:
+    """The sorted categories that occur; refuse none, one, or more than `most`."""
     found = np.unique(values[~np.isnan(values)])
     if len(found) < 2:
         only = f"only the value {found[0]:g}" if len(found) else "no value"
@@ -86,8 +101,8 @@ def categories(name, values, most=MOST_CATEGORIES):
     return found
 
 
-def numeric_array(frame):
-    """Return a frame's values as float64, NaN for missing; refuse what are not numbers."""
+def numeric_array(frame: pd.DataFrame) -> np.ndarray:
+    """A frame's values as float64, NaN for missing; refuse what are not numbers."""
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"A DataFrame is needed; given: {type(frame).__name__}.")
     doubled = frame.columns[frame.columns.duplicated()]
@@ -104,30 +119,30 @@ def numeric_array(frame):
     return values
 
 
-def _tables(codes):
-    """Return the contingency table of every pair of rows of codes, -1 missing (pairs, K, K)."""
+def _tables(codes: np.ndarray) -> np.ndarray:
+    """The contingency table of every pair of rows of codes, -1 missing (pairs, K, K)."""
     width = codes.max() + 1
     ones = (codes.T[:, :, None] == np.arange(width)).reshape(codes.shape[1], -1).astype(float)
     counts = (ones.T @ ones).reshape(len(codes), width, len(codes), width).swapaxes(1, 2)
     return counts[np.triu_indices(len(codes), 1)]
 
 
-def table_pairs(tables):
-    """Return `OrderedPairs` of tables (pairs, K, K), each with the thresholds of its own margins.
+def table_pairs(tables: np.ndarray) -> OrderedPairs:
+    """`OrderedPairs` of tables (pairs, K, K), each with the thresholds of its own margins.
 
     The threshold of a category is the normal quantile of the share at or below it.
     """
     first, second = np.indices(tables.shape[1:]).reshape(2, -1)
-    limits = []
+    limits: list[np.ndarray] = []
     for codes, axis in ((first, 2), (second, 1)):
         below = tables.sum(axis=axis).cumsum(axis=1)
         thresholds = ndtri(np.pad(below / below[:, -1:], ((0, 0), (1, 0))))
         limits += intervals(np.clip(thresholds, -BEYOND, BEYOND), codes)
     weights = np.array([without_single_zero(table) for table in tables])
-    return OrderedPairs(*limits, weights.reshape(len(tables), -1))
+    return OrderedPairs(*[*limits, weights.reshape(len(tables), -1)])
 
 
-def _refuse_constant(pairs, tables):
+def _refuse_constant(pairs: Iterable[tuple[str, str]], tables: np.ndarray) -> None:
     for (first, second), table in zip(pairs, tables, strict=True):
         for name, axis in ((first, 1), (second, 0)):
             if np.count_nonzero(table.sum(axis=axis)) < 2:
@@ -137,7 +152,7 @@ def _refuse_constant(pairs, tables):
                 )
 
 
-def refuse_perfect(pairs, rho, limit=LIMIT):
+def refuse_perfect(pairs: Sequence[tuple[str, str]], rho: np.ndarray, limit: float = LIMIT) -> None:
     """Refuse correlations that ran up to the limit; `pairs` are tuples of two names."""
     for (first, second), value in zip(pairs, rho, strict=True):
         if np.abs(value) > limit - 10 * STEP_TOLERANCE:

@@ -33,11 +33,11 @@ class GroupFit:
     """
 
     n: int
-    names: tuple
+    names: tuple[str, ...]
     sample_cov: np.ndarray
     cov: np.ndarray
-    sample_mean: np.ndarray
-    mean: np.ndarray
+    sample_mean: np.ndarray | None
+    mean: np.ndarray | None
     fixed: np.ndarray
     ordered: np.ndarray
 
@@ -74,22 +74,26 @@ class Sample:
     em_steps: int
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Number of rows."""
         return len(self.data)
 
     @property
-    def complete(self):
+    def complete(self) -> bool:
         """Whether no value is missing."""
         return bool(self.seen.all())
 
 
-def sample_of(values):
-    """Return the `Sample` of rows; NaN is missing, and no row may be empty.
+def sample_of(values: np.ndarray) -> Sample:
+    """The `Sample` of rows; NaN is missing, and no row may be empty.
 
     Parameters
     ----------
     values : ndarray (n, p)
+
+    Returns
+    -------
+    Sample
 
     Raises
     ------
@@ -106,8 +110,8 @@ def sample_of(values):
     return Sample(*parts, *expectation_maximisation(seen, counts, means, covs))
 
 
-def resample(sample, times):
-    """Return the `Sample` in which each row is there so many times.
+def resample(sample: Sample, times: np.ndarray) -> Sample:
+    """The `Sample` in which each row is there so many times.
 
     Parameters
     ----------
@@ -128,21 +132,23 @@ def resample(sample, times):
     return Sample(*parts, mean, np.where(np.outer(full, full), _cov(data), np.nan), 0)
 
 
-def _moments(data, pattern, n_patterns):
-    """Return number, mean and covariance of the rows of each pattern."""
+def _moments(
+    data: np.ndarray, pattern: np.ndarray, n_patterns: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number, mean and covariance of the rows of each pattern."""
     counts = np.bincount(pattern).astype(float)
     means = np.array([data[pattern == k].mean(axis=0) for k in range(n_patterns)])
     covs = np.array([_cov(data[pattern == k]) for k in range(n_patterns)])
     return counts, means, covs
 
 
-def _cov(rows):
+def _cov(rows: np.ndarray) -> np.ndarray:
     deviations = rows - rows.mean(axis=0)
     return deviations.T @ deviations / len(rows)
 
 
-def embedded_inverse(cov, seen):
-    """Return the inverse of the observed part of `cov` for each pattern, 0 elsewhere: (P, p, p).
+def embedded_inverse(cov: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The inverse of the observed part of `cov` for each pattern, 0 elsewhere: (P, p, p).
 
     Missing rows and columns are replaced by those of the identity, so that one call inverts all.
     """
@@ -151,17 +157,40 @@ def embedded_inverse(cov, seen):
     return np.linalg.inv(cov * both + missing) * both
 
 
-def second_moments(mean, seen, means, covs):
-    """Return (d, T): deviations of the pattern means, and second moments about `mean`."""
+def second_moments(
+    mean: np.ndarray, seen: np.ndarray, means: np.ndarray, covs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(d, T): deviations of the pattern means, and second moments about `mean`."""
     d = (means - mean) * seen
     return d, covs + d[:, :, None] * d[:, None, :]
 
 
-def expectation_maximisation(seen, counts, means, covs, most=EM_STEPS):
-    """Return (mean, cov, steps) of the saturated normal model for rows with missing values.
+def expectation_maximisation(
+    seen: np.ndarray,
+    counts: np.ndarray,
+    means: np.ndarray,
+    covs: np.ndarray,
+    most: int = EM_STEPS,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Moments of the saturated normal model for rows with missing values.
 
+    Parameters
+    ----------
+    seen, counts, means, covs : ndarray
+        Of each pattern of missing values, as in `Sample`.
+    most : int
+        Steps.
+
+    Returns
+    -------
+    mean, cov : ndarray (p,), (p, p)
+    steps : int
+        -1 if `most` of them were not enough.
+
+    Notes
+    -----
     Each step completes the moments of a pattern by regression on what it has (Dempster, Laird &
-    Rubin 1977); `steps` is -1 if `most` of them were not enough. R: ``lavInspect(fit, "sampstat")`` with ``missing = "fiml"``.
+    Rubin 1977). R: ``lavInspect(fit, "sampstat")`` with ``missing = "fiml"``.
     """
     n = counts.sum()
     have = counts @ seen
@@ -187,16 +216,16 @@ def expectation_maximisation(seen, counts, means, covs, most=EM_STEPS):
     return mean, cov, -1
 
 
-def smallest_eigenvalue(cov):
-    """Return the smallest eigenvalue of the correlation matrix; 0 where a variance is not positive."""
+def smallest_eigenvalue(cov: np.ndarray) -> float:
+    """The smallest eigenvalue of the correlation matrix; 0 where a variance is not positive."""
     scale = np.sqrt(np.maximum(np.diag(cov), 0))
     if not (np.isfinite(cov).all() and scale.all()):
         return 0.0
     return np.linalg.eigvalsh(cov / np.outer(scale, scale))[0]
 
 
-def log_determinants(cov, seen):
-    """Return log|observed part of cov| for each pattern; infinite if `cov` is improper."""
+def log_determinants(cov: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """log|observed part of cov| for each pattern; infinite if `cov` is improper."""
     both = seen[:, :, None] * seen[:, None, :]
     missing = np.eye(len(cov)) * (1 - seen)[:, :, None]
     try:
@@ -206,8 +235,8 @@ def log_determinants(cov, seen):
     return 2 * np.log(np.einsum("kii->ki", factors)).sum(axis=1)
 
 
-def deviance(sample, mean, cov):
-    """Return -2 log-likelihood of the rows under a normal distribution; inf if `cov` is improper.
+def deviance(sample: Sample, mean: np.ndarray, cov: np.ndarray) -> float:
+    """-2 log-likelihood of the rows under a normal distribution; inf if `cov` is improper.
 
     R: ``-2 * logLik(fit)`` (with fixed covariates, theirs included).
     """
@@ -218,8 +247,10 @@ def deviance(sample, mean, cov):
     return deviance_of(sample, logdet, embedded_inverse(cov, sample.seen), second)
 
 
-def deviance_of(sample, logdet, weight, second):
-    """Return the deviance, given log|Sigma|, W and T of each pattern."""
+def deviance_of(
+    sample: Sample, logdet: np.ndarray, weight: np.ndarray, second: np.ndarray
+) -> float:
+    """The deviance, given log|Sigma|, W and T of each pattern."""
     trace = np.einsum("kij,kji->k", weight, second)
     value = sample.counts @ (logdet + trace + sample.seen.sum(axis=1) * LOG_2PI)
     return float(value) if np.isfinite(value) else np.inf

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from semfit.moments.implied import Derivatives
 from semfit.moments.normal import pattern_moments, weighted_residuals
+from semfit.moments.sample import Sample
+from semfit.syntax.model import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,18 +24,18 @@ class Moments:
     columns: np.ndarray
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Number of moments."""
         return len(self.means) + len(self.rows)
 
     @property
-    def half(self):
+    def half(self) -> np.ndarray:
         """Weight of each covariance: half on the diagonal."""
         return np.where(self.rows == self.columns, 0.5, 1.0)
 
 
-def modelled_moments(model, mean_structure):
-    """Return the `Moments` of a model: all but those of fixed covariates alone."""
+def modelled_moments(model: Model, mean_structure: bool) -> Moments:
+    """The `Moments` of a model: all but those of fixed covariates alone."""
     fixed = np.isin(model.observed, model.covariates)
     rows, columns = np.tril_indices(len(fixed))
     keep = ~(fixed[rows] & fixed[columns])
@@ -40,15 +43,15 @@ def modelled_moments(model, mean_structure):
     return Moments(means, rows[keep], columns[keep])
 
 
-def jacobian(moments, d):
-    """Return the derivatives of the moments, (q, k), from those of `structure`."""
+def jacobian(moments: Moments, d: Derivatives) -> np.ndarray:
+    """The derivatives of the moments, (q, k), from those of `implied.Structure`."""
     i, j = moments.rows, moments.columns
     covariances = d.u[i] * d.v[j] + d.u[j] * d.v[i]
     return np.concatenate([d.u[moments.means] * d.s, covariances])
 
 
-def information(sample, mean, cov, moments):
-    """Return the observed information of the moments, for all rows together: (q, q).
+def information(sample: Sample, mean: np.ndarray, cov: np.ndarray, moments: Moments) -> np.ndarray:
+    """The observed information of the moments, for all rows together: (q, q).
 
     R, per row: ``lavInspect(fit, "h1.information.observed")``.
     """
@@ -69,8 +72,8 @@ def information(sample, mean, cov, moments):
     return np.block([[means, mixed.T], [mixed, covs]])
 
 
-def complete_information(n, cov, moments):
-    """Return the information that `n` complete rows would have: (q, q)."""
+def complete_information(n: int, cov: np.ndarray, moments: Moments) -> np.ndarray:
+    """The information that `n` complete rows would have: (q, q)."""
     weight = np.linalg.inv(cov)
     i, j = moments.rows[:, None], moments.columns[:, None]
     k, m = moments.rows[None, :], moments.columns[None, :]
@@ -83,8 +86,8 @@ def complete_information(n, cov, moments):
     return n * result
 
 
-def scores(sample, mean, cov, moments):
-    """Return the gradient of each row's log-likelihood with respect to the moments: (n, q).
+def scores(sample: Sample, mean: np.ndarray, cov: np.ndarray, moments: Moments) -> np.ndarray:
+    """The gradient of each row's log-likelihood with respect to the moments: (n, q).
 
     R: ``lavaan:::lav_mvnorm_missing_scores_mu_vech_sigma``.
     """

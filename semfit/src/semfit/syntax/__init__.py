@@ -1,4 +1,4 @@
 """From a model in lavaan syntax to the parameters of every group, and whether they are identified.
 
-The lowest room: it imports nothing else of semfit but words (`semfit.messages`).
+The lowest room: it imports nothing else of semfit.
 """
