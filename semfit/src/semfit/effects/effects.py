@@ -107,7 +107,7 @@ def effects_table(fit, boot=None, mc=None):
     DataFrame
         name, formula, estimate, se, delta_low, delta_high; with `mc` mc_low, mc_high; with `boot`
         boot_se, percentile_low, percentile_high, bca_low, bca_high; std_all, std_se, and the same
-        intervals of std_all, with std_ before their names; confidence.
+        intervals of std_all, with ``std_`` before their names; confidence.
 
     Raises
     ------
