@@ -1,5 +1,6 @@
 """Rules one by one on a small questionnaire; properties of the whole on messy 2012 exports."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import yaml
 
 from mkb21.run.paths import Project
 from mkb21.survey import cleaning
+from mkb21.survey.files import write_whole
 from mkb21.survey.ingest import NOTES, RawExport, Source, read_export
 from mkb21.survey.instrument import load_wave
 
@@ -637,17 +639,17 @@ def test_saving_twice_gives_the_same_bytes(saved):
 
 
 def test_a_table_that_cannot_be_written_leaves_the_folder_as_it_was(saved):
-    _, _, _, paths = saved
+    project, wave, cleaned, paths = saved
     path = paths["responses.parquet"]
     before = path.read_bytes()
     mixed = pd.DataFrame({"x": [1, "one", object()]})
     with pytest.raises(Exception, match="object"):
-        cleaning._write(mixed, path)
+        cleaning.save(replace(cleaned, responses=mixed), project, wave)
     assert path.read_bytes() == before
     folder = path.with_name("a_folder.csv")
     folder.mkdir()
     with pytest.raises(OSError, match="a_folder"):
-        cleaning._write(mixed, folder)
+        write_whole(folder, b"text")
     assert {p.name for p in path.parent.iterdir()} == {*paths, "a_folder.csv"}
 
 

@@ -227,7 +227,7 @@ def test_file_is_old_or_new_never_half(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(tables.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(OSError, match="disk full"):
         tables.write_csv(pd.DataFrame({"a": [1]}), path)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("t.csv", "old")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import textwrap
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import great_tables
 import pandas as pd
+
+from mkb21.survey.files import check_language, write_whole
 
 DECIMAL_MARK = {"nl": ",", "en": "."}
 WORDS = {"nl": {True: "ja", False: "nee"}, "en": {True: "yes", False: "no"}}
@@ -26,8 +27,7 @@ def number(value: float, decimals: int, language: str) -> str:
 
     R: ``formatC(value, digits = decimals, format = "f", decimal.mark = ",")``.
     """
-    if language not in DECIMAL_MARK:
-        raise ValueError(f"language is {language!r}; use one of {', '.join(DECIMAL_MARK)}.")
+    check_language(language)
     if pd.isna(value):
         return UNDEFINED
     text = f"{value:.{decimals}f}"
@@ -131,8 +131,7 @@ def display(frame, columns, title, notice, *, language, note=None, groups=None) 
     ValueError
         Unknown column, format or language; a column that does not hold what its format shows.
     """
-    if language not in DECIMAL_MARK:
-        raise ValueError(f"language is {language!r}; use one of {', '.join(DECIMAL_MARK)}.")
+    check_language(language)
     wanted = [name for key in columns for name in ((key,) if isinstance(key, str) else key)]
     unknown = [name for name in (*wanted, groups) if name is not None and name not in frame]
     if unknown or not wanted:
@@ -205,15 +204,3 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
         if kind.startswith("mixed") and kind != "mixed-integer-float":
             raise ValueError(f"Column {name!r} mixes numbers and text: split it into two columns.")
     return write_whole(Path(path), frame.to_csv(index=False, lineterminator="\n").encode())
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file by way of a temporary one beside it: readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from mkb21.reconstruct.model import Draws
 from mkb21.reconstruct.respondents import Sample, simulate
 from mkb21.survey import published
 from mkb21.survey.cleaning import derive
+from mkb21.survey.files import write_whole
 from mkb21.survey.instrument import Instrument, Wave, load_wave
 
 
@@ -47,13 +47,9 @@ def write(project, wave: str, seed: int | None = None, out: Path | None = None) 
     draws = Draws(assumptions.seed if seed is None else seed)
     frame = _as_columns(_rows(sample, described, assumptions, draws), described)
     folder = Path(out) if out else project.raw(wave)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / described.export.file
     text = frame.to_csv(sep=described.export.delimiter, index=False, lineterminator="\r\n")
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(text.encode(described.export.encoding))
-    os.replace(unfinished, path)
-    return [path]
+    return [write_whole(path, text.encode(described.export.encoding))]
 
 
 def _check_claims(sample: Sample, instrument: Instrument, claims: pd.DataFrame) -> None:

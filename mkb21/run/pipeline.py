@@ -34,6 +34,7 @@ import yaml
 
 from mkb21.run.paths import Project
 from mkb21.run.provenance import checksum, commit
+from mkb21.survey.files import write_whole
 
 # papermill, nbformat and pandas take seconds to import and are not needed when nothing changed.
 
@@ -351,9 +352,7 @@ def _write_manifest(project: Project, wave: str, entries: dict, parameters: dict
         "packages": dict(sorted((d.name, d.version) for d in metadata.distributions())),
         "notebooks": entries,
     }
-    unfinished = path.with_name(".manifest.partial")
-    unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(unfinished, path)
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
 def describe_wave(project: Project, wave: str) -> dict:

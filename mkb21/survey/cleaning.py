@@ -6,7 +6,6 @@ ledger, with one exception: a blank that routing explains becomes not_asked with
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -15,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mkb21.survey.files import LANGUAGES, write_whole
 from mkb21.survey.ingest import RawExport
 from mkb21.survey.instrument import (
     FLAGS,
-    LANGUAGES,
     MISSING_REASONS,
     RESERVED,
     Derived,
@@ -474,26 +473,18 @@ def save(cleaned: Cleaned, project, wave: Wave) -> dict[str, Path]:
         "cleaning_ledger_summary.csv": ledger_summary(cleaned.ledger),
     }
     folder = project.processed(wave.wave)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        _write(table, folder / name)
+        write_whole(folder / name, _as_bytes(table, name))
     if wave.synthetic:  # a table of numbers cannot carry the notice itself
         text = "".join(f"{wave.notice(language)}\n" for language in LANGUAGES)
-        (folder / "NOTICE.txt").write_text(text, encoding="utf-8")
+        write_whole(folder / "NOTICE.txt", text.encode())
     return {name: folder / name for name in tables}
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
-    """To a file beside it first, so that nobody ever reads half a table."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if path.suffix == ".parquet":
-            table.to_parquet(part, index=False)
-        else:
-            table.to_csv(part, index=False, encoding="utf-8", lineterminator="\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def _as_bytes(table: pd.DataFrame, name: str) -> bytes:
+    if name.endswith(".parquet"):
+        return table.to_parquet(index=False)
+    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def load(project, wave: Wave) -> tuple[pd.DataFrame, pd.DataFrame]:

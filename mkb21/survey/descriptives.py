@@ -24,11 +24,11 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from semfit.reliability.columns import (
     CONFIDENCE,
     columns,
+    means,  # noqa: F401  one of the tables of this module
     numeric_columns,
     refuse_doubled,
     valid_answers,
 )
-from semfit.reliability.columns import means  # noqa: F401  one of the tables of this module
 
 SMALL_EXPECTED = 5
 

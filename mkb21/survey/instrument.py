@@ -19,7 +19,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-LANGUAGES = ("nl", "en")
+from mkb21.survey.files import LANGUAGES, check_language
+
 MISSING_REASONS = ("not_asked", "not_answered", "dont_know")
 RESERVED = ("respondent_id", "started", "finished", "duration_minutes")
 FLAGS = ("flag_fast", "longstring", "flag_careless")  # columns that cleaning makes
@@ -45,8 +46,7 @@ class Text(Strict):
     en: str = Field(min_length=1)
 
     def __getitem__(self, language: str) -> str:
-        if language not in LANGUAGES:
-            raise ValueError(f"language is {language!r}; use one of {', '.join(LANGUAGES)}.")
+        check_language(language)
         return getattr(self, language)
 
 
