@@ -181,6 +181,18 @@ def test_p_values_at_the_ends(value, text):
     assert tables.p_value(value, "en") == text
 
 
+def test_p_in_a_sentence_and_numbers_without_the_zeros_at_their_end():
+    assert tables.p_equals(0.0123, "nl") == "p = ,012"
+    assert tables.p_equals(0.00012, "en") == "p < .001"
+    assert [tables.short(value, 2, "nl") for value in (0.5, 2.0, -0.25, 100)] == [
+        "0,5",
+        "2",
+        "−0,25",
+        "100",
+    ]
+    assert tables.short(100, 0, "en") == "100"
+
+
 def test_csv_reads_back_as_the_same_numbers(tmp_path):
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"x": rng.normal(size=200) * 10.0 ** rng.integers(-12, 12, 200)})

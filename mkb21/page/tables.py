@@ -35,6 +35,12 @@ def number(value: float, decimals: int, language: str) -> str:
     return sign + text.lstrip("-").replace(".", DECIMAL_MARK[language])
 
 
+def short(value: float, decimals: int, language: str) -> str:
+    """A number without the zeros at its end: 0.50 gives "0.5", 2.00 gives "2"."""
+    text = number(value, decimals, language)
+    return re.sub(r"[.,]?0+$", "", text) if decimals else text
+
+
 def percent(value: float, decimals: int, language: str) -> str:
     """A percentage as text: 40 gives "40%" in both languages; NaN gives "–"."""
     return UNDEFINED if pd.isna(value) else f"{number(value, decimals, language)}%"
@@ -50,6 +56,12 @@ def p_value(value: float, language: str) -> str:
     if value < 0.001:
         return f"< {mark}001"
     return f"> {mark}999" if value >= 0.9995 else number(value, 3, language)[1:]
+
+
+def p_equals(value: float, language: str) -> str:
+    """A p value in a sentence: "p = .012", "p < .001"."""
+    text = p_value(value, language)
+    return f"p {text}" if text[0] in "<>" else f"p = {text}"
 
 
 def interval(low: float, high: float, decimals: int, language: str) -> str:
