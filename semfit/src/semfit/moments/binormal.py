@@ -7,6 +7,7 @@ numeric ones. All pairs are estimated at once: arrays are pairs x rows, where a 
 contingency table or, with covariates, a respondent.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,22 +19,26 @@ SMALLEST = 1e-13  # rectangle probabilities below it are rounding error
 MAX_STEPS = 100
 STEP_TOLERANCE = 1e-8  # the step after it would be about its square
 
+Two = tuple[np.ndarray, np.ndarray]
+PairScores = tuple[np.ndarray, Two, Two]  # derivatives of log-likelihoods, see `scores`
+Corner = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of two limits and rho
+
 # --- the normal distribution ----------------------------------------------------------------------
 
 
-def normal_density(z):
-    """Return the standard normal density."""
+def normal_density(z: np.ndarray) -> np.ndarray:
+    """The standard normal density."""
     return np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
 
 
-def interval_probability(lower, upper):
-    """Return P(lower < Z < upper), to relative precision in either tail."""
+def interval_probability(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """P(lower < Z < upper), to relative precision in either tail."""
     flip = lower > 0  # 1 - 1e-17 is 1, but 1e-17 is itself
     return ndtr(np.where(flip, -lower, upper)) - ndtr(np.where(flip, -upper, lower))
 
 
-def bivariate_normal_cdf(h, k, rho):
-    """Return P(X < h, Y < k) of standard normal X and Y with correlation rho.
+def bivariate_normal_cdf(h: np.ndarray, k: np.ndarray, rho: np.ndarray) -> np.ndarray:
+    """P(X < h, Y < k) of standard normal X and Y with correlation rho.
 
     Parameters
     ----------
@@ -59,14 +64,14 @@ def bivariate_normal_cdf(h, k, rho):
     return result
 
 
-def bivariate_normal_density(h, k, rho):
-    """Return the density, which is also the derivative of the distribution function to rho."""
+def bivariate_normal_density(h: np.ndarray, k: np.ndarray, rho: np.ndarray) -> np.ndarray:
+    """The density, which is also the derivative of the distribution function to rho."""
     rest = (1 - rho) * (1 + rho)
     return np.exp(-(h * h - 2 * rho * h * k + k * k) / (2 * rest)) / (2 * np.pi * np.sqrt(rest))
 
 
-def bivariate_normal_bend(h, k, rho):
-    """Return the derivative of the density to rho."""
+def bivariate_normal_bend(h: np.ndarray, k: np.ndarray, rho: np.ndarray) -> np.ndarray:
+    """The derivative of the density to rho."""
     rest = (1 - rho) * (1 + rho)
     factor = rho * rest + h * k * (1 + rho * rho) - rho * (h * h + k * k)
     return bivariate_normal_density(h, k, rho) * factor / rest**2
@@ -75,8 +80,10 @@ def bivariate_normal_bend(h, k, rho):
 # --- the likelihoods of pairs ---------------------------------------------------------------------
 
 
-def intervals(thresholds, codes, predicted=0.0):
-    """Return (lower, upper): between which limits the latent response of each row lies.
+def intervals(
+    thresholds: np.ndarray, codes: np.ndarray, predicted: np.ndarray | float = 0.0
+) -> Two:
+    """Between which limits the latent response of each row lies.
 
     Parameters
     ----------
@@ -86,10 +93,15 @@ def intervals(thresholds, codes, predicted=0.0):
         Category, from 0.
     predicted : ndarray (pairs, rows)
         What the covariates predict; taken off.
+
+    Returns
+    -------
+    lower, upper : ndarray (pairs, rows)
     """
     codes = np.broadcast_to(codes, (len(thresholds), codes.shape[-1]))
     ends = [np.take_along_axis(thresholds, codes + one, axis=1) for one in (0, 1)]
-    return tuple(np.where(np.abs(end) < BEYOND, end - predicted, end) for end in ends)
+    lower, upper = (np.where(np.abs(end) < BEYOND, end - predicted, end) for end in ends)
+    return lower, upper
 
 
 @dataclass(frozen=True)
@@ -103,17 +115,17 @@ class OrderedPairs:
     weights: np.ndarray
     limit = LIMIT
 
-    def _rectangle(self, function, rho):
-        """Return a function of two limits, added up over the corners of each rectangle."""
+    def _rectangle(self, function: Corner, rho: np.ndarray) -> np.ndarray:
+        """A function of two limits, added up over the corners of each rectangle."""
         right = function(self.upper1, self.upper2, rho) - function(self.upper1, self.lower2, rho)
         left = function(self.lower1, self.upper2, rho) - function(self.lower1, self.lower2, rho)
         return right - left
 
-    def _probability(self, rho):
+    def _probability(self, rho: np.ndarray) -> np.ndarray:
         return np.maximum(self._rectangle(bivariate_normal_cdf, rho), SMALLEST)
 
-    def derivatives(self, rho):
-        """Return first and second derivative of each pair's log-likelihood to rho (pairs,)."""
+    def derivatives(self, rho: np.ndarray) -> Two:
+        """First and second derivative of each pair's log-likelihood to rho (pairs,)."""
         rho = rho[:, None]
         probability = self._probability(rho)
         slope = self._rectangle(bivariate_normal_density, rho) / probability
@@ -121,12 +133,12 @@ class OrderedPairs:
         first = (self.weights * slope).sum(axis=1)
         return first, (self.weights * (bend - slope**2)).sum(axis=1)
 
-    def estimate(self, start):
-        """Return the polychoric correlations (pairs,)."""
+    def estimate(self, start: np.ndarray) -> np.ndarray:
+        """The polychoric correlations (pairs,)."""
         return maximise(self.derivatives, start)
 
-    def scores(self, rho):
-        """Return derivatives of each row's log-likelihood (pairs, rows).
+    def scores(self, rho: np.ndarray) -> PairScores:
+        """Derivatives of each row's log-likelihood (pairs, rows).
 
         To rho; to (upper, lower) limit of the first variable; to those of the second. Olsson
         (1979), equations 8 to 13.
@@ -141,10 +153,10 @@ class OrderedPairs:
         )
 
     @staticmethod
-    def _limits(own, other, rho, probability):
+    def _limits(own: Two, other: Two, rho: np.ndarray, probability: np.ndarray) -> Two:
         s = np.sqrt((1 - rho) * (1 + rho))
 
-        def edge(limit):
+        def edge(limit: np.ndarray) -> np.ndarray:
             given = [(end - rho * limit) / s for end in other]
             return normal_density(limit) * interval_probability(*given) / probability
 
@@ -165,14 +177,14 @@ class MixedPairs:
     upper: np.ndarray
     limit = LIMIT
 
-    def _parts(self, rho):
-        """Return s = sqrt(1 - rho^2), the standardised limits given z, and the probability."""
+    def _parts(self, rho: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+        """s = sqrt(1 - rho^2), the standardised limits given z, and the probability."""
         s = np.sqrt((1 - rho) * (1 + rho))
         ends = [(end - rho * self.z) / s for end in (self.lower, self.upper)]
         return s, ends, np.maximum(interval_probability(*ends), np.finfo(float).tiny)
 
-    def derivatives(self, rho):
-        """Return first and second derivative of each pair's log-likelihood to rho (pairs,)."""
+    def derivatives(self, rho: np.ndarray) -> Two:
+        """First and second derivative of each pair's log-likelihood to rho (pairs,)."""
         rho = rho[:, None]
         s, ends, probability = self._parts(rho)
         slopes, bends = [], []
@@ -184,12 +196,12 @@ class MixedPairs:
         slope = slopes[1] - slopes[0]
         return slope.sum(axis=1), (bends[1] - bends[0] - slope**2).sum(axis=1)
 
-    def estimate(self, start):
-        """Return the polyserial correlations (pairs,)."""
+    def estimate(self, start: np.ndarray) -> np.ndarray:
+        """The polyserial correlations (pairs,)."""
         return maximise(self.derivatives, start)
 
-    def scores(self, rho):
-        """Return derivatives of each row's log-likelihood (pairs, rows).
+    def scores(self, rho: np.ndarray) -> PairScores:
+        """Derivatives of each row's log-likelihood (pairs, rows).
 
         To rho; to (mean, variance) of the numeric variable; to (upper, lower) limit of the ordered
         one. Olsson, Drasgow & Dorans (1982), appendix.
@@ -213,12 +225,12 @@ class NumericPairs:
     sd2: np.ndarray
     limit = 1.0
 
-    def estimate(self, start=None):
-        """Return Pearson's correlations (pairs,): in closed form, without a start."""
+    def estimate(self, start: np.ndarray | None = None) -> np.ndarray:
+        """Pearson's correlations (pairs,): in closed form, without a start."""
         return (self.z1 * self.z2).mean(axis=1)
 
-    def scores(self, rho):
-        """Return derivatives (pairs, rows) to rho, to (mean, variance) of the first, of the second.
+    def scores(self, rho: np.ndarray) -> PairScores:
+        """Derivatives (pairs, rows) to rho, to (mean, variance) of the first, of the second.
 
         Of the bivariate normal density.
         """
@@ -232,8 +244,8 @@ class NumericPairs:
         )
 
 
-def maximise(derivatives, start):
-    """Return where log-likelihoods of one parameter each, a correlation, have their maximum.
+def maximise(derivatives: Callable[[np.ndarray], Two], start: np.ndarray) -> np.ndarray:
+    """Where log-likelihoods of one parameter each, a correlation, have their maximum.
 
     Newton's method for all at once, inside a bracket that the sign of the first derivative narrows;
     where a step would leave it, the bracket is halved instead.

@@ -5,7 +5,7 @@
 
 scales (alpha, item statistics, scores, dimensions), coefficients (ordinal alpha, omega), factor
 (exploratory factors, parallel analysis), validity (composite reliability, average variance
-extracted, heterotrait-monotrait ratios).
+extracted, heterotrait-monotrait ratios), columns (choosing and refusing columns, means).
 
 Every function takes a frame with one row per respondent and NaN for a missing answer. Two rules
 for missing data, named where they apply: statistics of items use the respondents who answered all
@@ -18,8 +18,8 @@ names it: an unknown, doubled or non-numeric column, an item without variance, a
 2 items, and fewer than 4 rows (the interval of a correlation needs them). Every number is compared
 with R's psych, semTools, lavaan and factanal in the tests: tests/reference.
 
-Polychoric correlations come from `semfit.moments.polychoric`, the one thing that this room borrows from
-another; it is imported only where they are asked for.
+Polychoric correlations come from `semfit.moments.polychoric`, the one thing that this room borrows
+from another.
 """
 
 from semfit.reliability.coefficients import (
@@ -28,6 +28,7 @@ from semfit.reliability.coefficients import (
     ordinal_alpha,
     scale_reliability,
 )
+from semfit.reliability.columns import means
 from semfit.reliability.factor import (
     ExploratoryFactors,
     ParallelAnalysis,
@@ -64,6 +65,7 @@ __all__ = [
     "inter_item_correlations",
     "item_dimension_correlations",
     "item_statistics",
+    "means",
     "omega_total",
     "ordinal_alpha",
     "parallel_analysis",

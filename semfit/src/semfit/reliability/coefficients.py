@@ -7,11 +7,13 @@ tests/reference/measurement_scales.R.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from semfit.moments.polychoric import polychoric
 from semfit.reliability.columns import CONFIDENCE
 from semfit.reliability.factor import (
     correlations_of,
@@ -20,6 +22,7 @@ from semfit.reliability.factor import (
     warn_heywood,
 )
 from semfit.reliability.scales import (
+    Scales,
     alpha_of,
     check_scales,
     complete_rows,
@@ -35,7 +38,7 @@ LEAST_FOR_FACTOR = 3  # items: with two, the loadings of one factor are not iden
 # --- ordinal alpha -------------------------------------------------------------------------------
 
 
-def ordinal_alpha(items) -> float:
+def ordinal_alpha(items: pd.DataFrame) -> float:
     """Alpha of polychoric correlations (Zumbo, Gadermann & Zeisser 2007), over complete rows.
 
     Parameters
@@ -60,16 +63,26 @@ def ordinal_alpha(items) -> float:
     -----
     UserWarning
         For each item that correlates negatively with the sum of the others.
+
+    Examples
+    --------
+    Answers on four points, with alpha and ordinal alpha:
+
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> answers = data[["x1", "x2", "x3"]].round().clip(2, 5)
+    >>> alpha = reliability.cronbach_alpha(answers).alpha
+    >>> round(alpha, 2), round(reliability.ordinal_alpha(answers), 2)
+    (0.78, 0.83)
     """
     complete = complete_rows(items)
     warn_reversed(complete)
     return alpha_of(polychoric_correlations(complete))
 
 
-def polychoric_correlations(complete) -> pd.DataFrame:
+def polychoric_correlations(complete: pd.DataFrame) -> pd.DataFrame:
     """Polychoric correlations of complete rows (p, p); refuses what is not an answer scale."""
-    from semfit.moments.polychoric import polychoric  # here, as few analyses need it
-
     many = _many_valued(complete)
     if many:
         raise ValueError(
@@ -79,7 +92,8 @@ def polychoric_correlations(complete) -> pd.DataFrame:
     return polychoric(complete)
 
 
-def _many_valued(complete) -> list[str]:
+def _many_valued(complete: pd.DataFrame) -> list[str]:
+    """The items that hold too many different values for an answer scale."""
     return [item for item in complete if complete[item].nunique() > MOST_CATEGORIES]
 
 
@@ -103,8 +117,8 @@ class OmegaTotal:
         Interval of `omega_implied`; NaN with more than one factor and in a Heywood case.
     omega_observed : float
         The same numerator over the observed variance of the sum.
-    heywood : str
-        Items whose uniqueness is at its lower bound of .005, with commas; "" if there is none.
+    heywood : tuple of str
+        Items whose uniqueness is at its lower bound of .005.
     """
 
     n_items: int
@@ -116,10 +130,12 @@ class OmegaTotal:
     ci_low: float
     ci_high: float
     omega_observed: float
-    heywood: tuple
+    heywood: tuple[str, ...]
 
 
-def omega_total(items, n_factors=1, confidence=CONFIDENCE) -> OmegaTotal:
+def omega_total(
+    items: pd.DataFrame, n_factors: int = 1, confidence: float = CONFIDENCE
+) -> OmegaTotal:
     """McDonald's omega (1999) of the sum of the items, over complete rows.
 
     Parameters
@@ -150,6 +166,16 @@ def omega_total(items, n_factors=1, confidence=CONFIDENCE) -> OmegaTotal:
     -----
     UserWarning
         For each item that correlates negatively with the sum of the others, and for a Heywood case.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> items = data[["x1", "x2", "x3"]]
+    >>> omega = reliability.omega_total(items)
+    >>> round(omega.omega_implied, 3), round(omega.ci_low, 3), round(omega.ci_high, 3)
+    (0.817, 0.769, 0.857)
     """
     complete = complete_rows(items)
     warn_reversed(complete)
@@ -158,7 +184,10 @@ def omega_total(items, n_factors=1, confidence=CONFIDENCE) -> OmegaTotal:
     return omega
 
 
-def _omega(items, complete, n_factors, confidence) -> OmegaTotal:
+def _omega(
+    items: pd.DataFrame, complete: pd.DataFrame, n_factors: int, confidence: float
+) -> OmegaTotal:
+    """`omega_total` without its warnings."""
     p = complete.shape[1]
     most = max((k for k in range(1, p) if (p - k) ** 2 >= p + k), default=0)
     if p < LEAST_FOR_FACTOR or not 1 <= n_factors <= most:
@@ -188,7 +217,7 @@ def _omega(items, complete, n_factors, confidence) -> OmegaTotal:
     )
 
 
-def _standard_error(loadings, uniqueness, n) -> float:
+def _standard_error(loadings: np.ndarray, uniqueness: np.ndarray, n: int) -> float:
     """Delta-method standard error of omega (implied) of a one-factor model.
 
     Expected information n / 2 tr(S^-1 S_a S^-1 S_b), where S = ll' + U and S_a is its derivative.
@@ -206,7 +235,7 @@ def _standard_error(loadings, uniqueness, n) -> float:
     return float(np.sqrt(gradient @ np.linalg.solve(information, gradient)))
 
 
-def _logit_interval(omega, se, confidence) -> tuple[float, float]:
+def _logit_interval(omega: float, se: float, confidence: float) -> tuple[float, float]:
     """Interval that stays between 0 and 1: Wald's on the logit, transformed back."""
     step = stats.norm.ppf((1 + confidence) / 2) * se / (omega * (1 - omega))
     low, high = special.expit(special.logit(omega) + np.array([-step, step]))
@@ -216,7 +245,9 @@ def _logit_interval(omega, se, confidence) -> tuple[float, float]:
 # --- several scales ------------------------------------------------------------------------------
 
 
-def scale_reliability(data, scales, ordinal=True, confidence=CONFIDENCE) -> pd.DataFrame:
+def scale_reliability(
+    data: pd.DataFrame, scales: Scales, ordinal: bool = True, confidence: float = CONFIDENCE
+) -> pd.DataFrame:
     """Alpha, ordinal alpha and omega of each scale, over its complete rows.
 
     Parameters
@@ -242,6 +273,18 @@ def scale_reliability(data, scales, ordinal=True, confidence=CONFIDENCE) -> pd.D
     UserWarning
         For each item that correlates negatively with the others of its scale, and for each Heywood
         case.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> scales = {"f": ["x1", "x2", "x3"], "g": ["x4", "x5", "x6"]}
+    >>> table = reliability.scale_reliability(data, scales)
+    >>> table[["scale", "n_used", "alpha", "omega_implied", "omega_observed"]].round(3)
+      scale  n_used  alpha  omega_implied  omega_observed
+    0     f     200  0.816          0.817           0.817
+    1     g     200  0.825          0.828           0.828
     """
     check_scales(data, scales)
     kept = "n_items n_used n_dropped n_empty alpha ci_low ci_high".split()
@@ -257,7 +300,9 @@ def scale_reliability(data, scales, ordinal=True, confidence=CONFIDENCE) -> pd.D
     return pd.DataFrame(rows)
 
 
-def _omega_columns(items, complete, confidence) -> dict:
+def _omega_columns(
+    items: pd.DataFrame, complete: pd.DataFrame, confidence: float
+) -> dict[str, Any]:
     if complete.shape[1] < LEAST_FOR_FACTOR:
         names = "omega_implied omega_ci_low omega_ci_high omega_observed".split()
         return dict.fromkeys(names, np.nan) | {"heywood": ""}

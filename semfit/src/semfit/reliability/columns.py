@@ -1,10 +1,15 @@
 """Choosing the columns of a frame, with refusals that name them; and their means.
 
-Every function takes a frame with one row per respondent and NaN for a missing answer, and returns a
-new frame. NaN never counts.
+For whoever makes tables of answers, here or elsewhere: `columns` and `numeric_columns` choose,
+`valid_answers` leaves out who did not answer, `refuse_doubled` refuses what is named twice, and
+`means` (also in `semfit.reliability`) is the first such table. Frames have one row per respondent
+and NaN for a missing answer, which never counts; what is returned is new.
 """
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 import numpy as np
@@ -13,9 +18,29 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 CONFIDENCE = 0.95
 
+__all__ = [
+    "CONFIDENCE",
+    "columns",
+    "means",
+    "numeric_columns",
+    "refuse_doubled",
+    "valid_answers",
+]
 
-def columns(data, names) -> pd.DataFrame:
+
+def columns(data: pd.DataFrame, names: str | Iterable[str]) -> pd.DataFrame:
     """The named columns as they are.
+
+    Parameters
+    ----------
+    data : DataFrame, respondents x variables
+    names : str or iterable of str
+        Of the columns, in the order in which they are wanted.
+
+    Returns
+    -------
+    DataFrame
+        Respondents x the columns named.
 
     Raises
     ------
@@ -35,8 +60,24 @@ def columns(data, names) -> pd.DataFrame:
     return data[names]
 
 
-def numeric_columns(data, names) -> pd.DataFrame:
-    """The named columns as float64, NaN for missing; refuses text and infinite values too."""
+def numeric_columns(data: pd.DataFrame, names: str | Iterable[str]) -> pd.DataFrame:
+    """The named columns as float64.
+
+    Parameters
+    ----------
+    data, names
+        As in `columns`.
+
+    Returns
+    -------
+    DataFrame
+        Respondents x the columns named; NaN for missing.
+
+    Raises
+    ------
+    ValueError
+        Also for text and for infinite values.
+    """
     frame = columns(data, names)
     for name in frame:
         if not pd.api.types.is_numeric_dtype(frame[name]):
@@ -50,14 +91,30 @@ def numeric_columns(data, names) -> pd.DataFrame:
     return frame
 
 
-def refuse_doubled(names, reason) -> None:
+def refuse_doubled(names: Iterable[str], reason: str) -> None:
+    """Refuse names of which one stands there twice, for this reason (what is wrong; what to do)."""
     doubled = pd.Index(names)[pd.Index(names).duplicated()].tolist()
     if doubled:
         raise ValueError(f"{doubled[0]!r} {reason}.")
 
 
-def valid_answers(answers, least=1) -> pd.Series:
-    """The answers of one variable without NaN; `ValueError` when there are fewer than `least`."""
+def valid_answers(answers: pd.Series, least: int = 1) -> pd.Series:
+    """The answers of one variable without NaN.
+
+    Parameters
+    ----------
+    answers : Series, one per respondent
+    least : int
+
+    Returns
+    -------
+    Series
+
+    Raises
+    ------
+    ValueError
+        There are fewer than `least`.
+    """
     valid = answers.dropna()
     if len(valid) < least:
         raise ValueError(
@@ -66,28 +123,53 @@ def valid_answers(answers, least=1) -> pd.Series:
     return valid
 
 
-def means(data, variables, confidence=CONFIDENCE) -> pd.DataFrame:
+def means(
+    data: pd.DataFrame, variables: str | Iterable[str], confidence: float = CONFIDENCE
+) -> pd.DataFrame:
     """Mean of each variable over its valid answers.
+
+    Parameters
+    ----------
+    data : DataFrame, respondents x variables
+    variables : str or iterable of str
+    confidence : float
+        Level of the intervals.
 
     Returns
     -------
     DataFrame
         variable, n (valid answers), mean, sd (n - 1), se = sd / sqrt(n), ci_low, ci_high (t
-        interval), median. R: ``t.test(x)$conf.int``. A variable without variance gives a warning
-        and an interval of NaN.
+        interval), median. R: ``t.test(x)$conf.int``.
 
     Raises
     ------
     ValueError
         Also when a variable has fewer than 2 valid answers.
+
+    Warns
+    -----
+    UserWarning
+        For a variable without variance: its interval is NaN.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> reliability.means(data, ["x1", "age"]).round(2)
+      variable    n  mean    sd    se  ci_low  ci_high  median
+    0       x1  200  3.15  0.99  0.07    3.01     3.28    3.13
+    1      age  200  3.98  1.12  0.08    3.83     4.14    3.94
     """
     frame = numeric_columns(data, variables)
-    return pd.DataFrame(
-        [{"variable": name, **_mean_columns(valid_answers(frame[name], 2), confidence)} for name in frame]
-    )
+    rows = [
+        {"variable": name, **_mean_columns(valid_answers(frame[name], 2), confidence)}
+        for name in frame
+    ]
+    return pd.DataFrame(rows)
 
 
-def _mean_columns(answers, confidence) -> dict:
+def _mean_columns(answers: pd.Series, confidence: float) -> dict[str, float]:
     low = high = np.nan
     if answers.nunique() == 1:
         warnings.warn(f"{answers.name!r} is constant: its mean has no interval.", stacklevel=3)

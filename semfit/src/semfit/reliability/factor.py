@@ -7,6 +7,7 @@ tests/reference/measurement_scales.R.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -25,7 +26,7 @@ STARTS = 10
 # --- extraction ----------------------------------------------------------------------------------
 
 
-def correlations_of(complete) -> np.ndarray:
+def correlations_of(complete: pd.DataFrame) -> np.ndarray:
     """Pearson correlations of complete rows (p, p); refuses a matrix that has no inverse."""
     names = ", ".join(complete)
     if len(complete) <= complete.shape[1]:
@@ -44,7 +45,9 @@ def correlations_of(complete) -> np.ndarray:
     return correlations
 
 
-def maximum_likelihood(correlations, n_factors) -> tuple[np.ndarray, np.ndarray, float]:
+def maximum_likelihood(
+    correlations: np.ndarray, n_factors: int
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Loadings and uniquenesses of the factor model by maximum likelihood.
 
     Parameters
@@ -72,7 +75,7 @@ def maximum_likelihood(correlations, n_factors) -> tuple[np.ndarray, np.ndarray,
     p = len(correlations)
     start = (1 - 0.5 * n_factors / p) / np.diag(np.linalg.inv(correlations))
 
-    def discrepancy(uniqueness):
+    def discrepancy(uniqueness: np.ndarray) -> tuple[float, np.ndarray]:
         loadings, rest = _best_loadings(correlations, uniqueness, n_factors)
         slopes = ((loadings**2).sum(axis=1) + uniqueness - 1) / uniqueness**2
         return (rest - np.log(rest) - 1).sum(), slopes
@@ -94,7 +97,9 @@ def maximum_likelihood(correlations, n_factors) -> tuple[np.ndarray, np.ndarray,
     return loadings, found.x, float(found.fun)
 
 
-def _best_loadings(correlations, uniqueness, n_factors) -> tuple[np.ndarray, np.ndarray]:
+def _best_loadings(
+    correlations: np.ndarray, uniqueness: np.ndarray, n_factors: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The best loadings for given uniquenesses, and the eigenvalues that they leave over."""
     root = np.sqrt(uniqueness)
     values, vectors = np.linalg.eigh(correlations / np.outer(root, root))
@@ -103,13 +108,13 @@ def _best_loadings(correlations, uniqueness, n_factors) -> tuple[np.ndarray, np.
     return root[:, None] * vectors[:, :n_factors] * size, values[n_factors:]
 
 
-def heywood_items(names, uniqueness) -> list[str]:
+def heywood_items(names: Iterable[str], uniqueness: np.ndarray) -> list[str]:
     """The items whose uniqueness is at its lower bound."""
     at_bound = uniqueness <= LEAST_UNIQUENESS + AT_BOUND
     return [name for name, low in zip(names, at_bound, strict=True) if low]
 
 
-def warn_heywood(items) -> None:
+def warn_heywood(items: Sequence[str]) -> None:
     """Warn that a factor takes all variance of an item, if it does."""
     if items:
         warnings.warn(
@@ -161,10 +166,12 @@ class ExploratoryFactors:
     chi_square: float
     df: int
     p: float
-    heywood: tuple
+    heywood: tuple[str, ...]
 
 
-def exploratory_factors(items, n_factors, rotation="oblimin") -> ExploratoryFactors:
+def exploratory_factors(
+    items: pd.DataFrame, n_factors: int, rotation: str | None = "oblimin"
+) -> ExploratoryFactors:
     """Exploratory factor analysis by maximum likelihood on Pearson correlations of complete rows.
 
     Parameters
@@ -197,6 +204,24 @@ def exploratory_factors(items, n_factors, rotation="oblimin") -> ExploratoryFact
     -----
     Rotations by gradient projection (Jennrich 2001, 2002) in statsmodels, from the identity and
     nine random starts of a fixed seed; the best end is kept.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> result = reliability.exploratory_factors(data.loc[:, "x1":"x6"], 2)
+    >>> loadings = result.loadings[["item", "factor", "loading"]].round(2)
+    >>> loadings[loadings["loading"] > 0.3]
+       item factor  loading
+    1    x1     F2     0.73
+    3    x2     F2     0.69
+    5    x3     F2     0.87
+    6    x4     F1     0.79
+    8    x5     F1     0.64
+    10   x6     F1     0.87
+    >>> round(result.p, 2), round(float(result.correlations["correlation"][0]), 2)
+    (0.62, 0.51)
     """
     complete = complete_rows(items)
     df = _check_factors(complete, n_factors, rotation)
@@ -222,7 +247,7 @@ def exploratory_factors(items, n_factors, rotation="oblimin") -> ExploratoryFact
     )
 
 
-def _check_factors(complete, n_factors, rotation) -> int:
+def _check_factors(complete: pd.DataFrame, n_factors: int, rotation: str | None) -> int:
     """Degrees of freedom of the model; refuses what cannot be asked for."""
     if rotation not in ROTATIONS:
         raise ValueError(f"rotation is {rotation!r}; use one of {', '.join(map(str, ROTATIONS))}.")
@@ -234,7 +259,7 @@ def _check_factors(complete, n_factors, rotation) -> int:
     return ((p - n_factors) ** 2 - (p + n_factors)) // 2
 
 
-def _rotate(loadings, rotation) -> tuple[np.ndarray, np.ndarray]:
+def _rotate(loadings: np.ndarray, rotation: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Rotated loadings and factor correlations."""
     from statsmodels.multivariate.factor_rotation import rotate_factors  # 0.5 s to import
 
@@ -252,25 +277,27 @@ def _rotate(loadings, rotation) -> tuple[np.ndarray, np.ndarray]:
     return found * length[:, None], turn.T @ turn if oblique else np.eye(k)
 
 
-def _complexity(loadings, oblique) -> float:
+def _complexity(loadings: np.ndarray, oblique: bool) -> float:
     """What a rotation makes small: products of squared loadings, or minus their variance."""
     squares = loadings**2
     shared = squares.T @ squares
     return shared.sum() - np.trace(shared) if oblique else -squares.var(axis=0).sum()
 
 
-def _explained(loadings, phi) -> np.ndarray:
+def _explained(loadings: np.ndarray, phi: np.ndarray) -> np.ndarray:
     return np.diag(phi @ loadings.T @ loadings)
 
 
-def _in_order(loadings, phi) -> tuple[np.ndarray, np.ndarray]:
+def _in_order(loadings: np.ndarray, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Factors from high to low explained variance, loading positively; correlations likewise."""
     order = np.argsort(-_explained(loadings, phi), kind="stable")
     sign = np.where(loadings[:, order].sum(axis=0) < 0, -1, 1)
     return loadings[:, order] * sign, phi[np.ix_(order, order)] * np.outer(sign, sign)
 
 
-def _loading_table(items, factors, loadings, uniqueness) -> pd.DataFrame:
+def _loading_table(
+    items: Iterable[str], factors: Sequence[str], loadings: np.ndarray, uniqueness: np.ndarray
+) -> pd.DataFrame:
     rows = [
         {"item": i, "factor": f, "loading": loading, "communality": 1 - u, "uniqueness": u}
         for i, row, u in zip(items, loadings, uniqueness, strict=True)
@@ -279,12 +306,12 @@ def _loading_table(items, factors, loadings, uniqueness) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pairs(factors, phi) -> pd.DataFrame:
+def _pairs(factors: Sequence[str], phi: np.ndarray) -> pd.DataFrame:
     rows = [(factors[a], factors[b], phi[a, b]) for a, b in combinations(range(len(factors)), 2)]
     return pd.DataFrame(rows, columns=["first", "second", "correlation"])
 
 
-def _variance_table(factors, loadings, phi) -> pd.DataFrame:
+def _variance_table(factors: Sequence[str], loadings: np.ndarray, phi: np.ndarray) -> pd.DataFrame:
     table = pd.DataFrame({"factor": factors, "ss_loadings": _explained(loadings, phi)})
     table["proportion"] = table["ss_loadings"] / len(loadings)
     return table.assign(cumulative=table["proportion"].cumsum())
@@ -322,7 +349,14 @@ class ParallelAnalysis:
     table: pd.DataFrame = field(repr=False)
 
 
-def parallel_analysis(items, *, seed, draws=1000, quantile=0.95, reduced=False) -> ParallelAnalysis:
+def parallel_analysis(
+    items: pd.DataFrame,
+    *,
+    seed: int | np.random.Generator,
+    draws: int = 1000,
+    quantile: float = 0.95,
+    reduced: bool = False,
+) -> ParallelAnalysis:
     """How many components or factors? Horn's parallel analysis (1965), over complete rows.
 
     Parameters
@@ -350,6 +384,20 @@ def parallel_analysis(items, *, seed, draws=1000, quantile=0.95, reduced=False) 
     ValueError
         Also for fewer than 20 draws, a quantile outside 0 to 1, no more respondents than items, and
         items that determine one another.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> result = reliability.parallel_analysis(data.loc[:, "x1":"x6"], seed=1)
+    >>> result.n_retained
+    2
+    >>> result.table[["component", "eigenvalue", "retained"]].head(3).round(2)
+       component  eigenvalue  retained
+    0          1        3.23      True
+    1          2        1.20      True
+    2          3        0.49     False
     """
     if draws < 20 or not 0 < quantile < 1:
         raise ValueError(
@@ -373,7 +421,7 @@ def parallel_analysis(items, *, seed, draws=1000, quantile=0.95, reduced=False) 
     )
 
 
-def _random_correlations(rng, draws, n, p) -> np.ndarray:
+def _random_correlations(rng: np.random.Generator, draws: int, n: int, p: int) -> np.ndarray:
     """Correlation matrices (draws, p, p) of n independent normal respondents.
 
     The cross-products of such a sample have a Wishart distribution, and are drawn as A A' with a
@@ -386,7 +434,7 @@ def _random_correlations(rng, draws, n, p) -> np.ndarray:
     return root @ root.swapaxes(1, 2)
 
 
-def _eigenvalues(correlations, reduced) -> np.ndarray:
+def _eigenvalues(correlations: np.ndarray, reduced: bool) -> np.ndarray:
     """Eigenvalues (draws, p), high to low, of each matrix (draws, p, p)."""
     if reduced:
         correlations, diagonal = correlations.copy(), np.arange(correlations.shape[1])

@@ -6,8 +6,10 @@ Missing answers and refusals: see `semfit.reliability`. Reference: tests/referen
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ from scipy import stats
 from semfit.reliability.columns import CONFIDENCE, means, numeric_columns
 
 LEAST_ROWS = 4
+
+Scales = Mapping[str, Sequence[str]]  # name of the scale -> its items
 
 # --- one scale -----------------------------------------------------------------------------------
 
@@ -53,7 +57,7 @@ class CronbachAlpha:
     mean_inter_item_r: float
 
 
-def cronbach_alpha(items, confidence=CONFIDENCE) -> CronbachAlpha:
+def cronbach_alpha(items: pd.DataFrame, confidence: float = CONFIDENCE) -> CronbachAlpha:
     """Cronbach's alpha with Feldt's interval, over complete rows.
 
     Parameters
@@ -78,6 +82,16 @@ def cronbach_alpha(items, confidence=CONFIDENCE) -> CronbachAlpha:
     -----
     UserWarning
         For each item that correlates negatively with the sum of the others.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> items = data[["x1", "x2", "x3"]]
+    >>> alpha = reliability.cronbach_alpha(items)
+    >>> alpha.n_used, round(alpha.alpha, 3), round(alpha.ci_low, 3), round(alpha.ci_high, 3)
+    (200, 0.816, 0.767, 0.856)
     """
     complete = complete_rows(items)
     warn_reversed(complete)
@@ -96,7 +110,7 @@ def cronbach_alpha(items, confidence=CONFIDENCE) -> CronbachAlpha:
     )
 
 
-def complete_rows(items) -> pd.DataFrame:
+def complete_rows(items: pd.DataFrame) -> pd.DataFrame:
     """Rows with every item; refuses what has no alpha."""
     if items.shape[1] < 2:
         raise ValueError(f"A scale needs at least 2 items; given: {', '.join(items) or 'none'}.")
@@ -115,7 +129,7 @@ def complete_rows(items) -> pd.DataFrame:
     return complete
 
 
-def counts(items, complete) -> dict[str, int]:
+def counts(items: pd.DataFrame, complete: pd.DataFrame) -> dict[str, int]:
     """How many items, and how many respondents answered all, some or none of them."""
     empty = int(items.isna().all(axis=1).sum())
     return {
@@ -126,7 +140,7 @@ def counts(items, complete) -> dict[str, int]:
     }
 
 
-def alpha_of(matrix) -> float:
+def alpha_of(matrix: pd.DataFrame) -> float:
     """k / (k - 1) (1 - trace / sum) of a covariance or correlation matrix."""
     values = matrix.to_numpy()
     if np.isclose(values.sum(), 0, atol=1e-12 * np.trace(values)):
@@ -135,13 +149,14 @@ def alpha_of(matrix) -> float:
     return float(k / (k - 1) * (1 - np.trace(values) / values.sum()))
 
 
-def item_rest(complete) -> pd.Series:
+def item_rest(complete: pd.DataFrame) -> pd.Series:
     """Correlation of each item with the sum of the other items."""
     total = complete.sum(axis=1)
     return pd.Series({i: complete[i].corr(total - complete[i]) for i in complete})
 
 
-def warn_reversed(complete) -> None:
+def warn_reversed(complete: pd.DataFrame) -> None:
+    """Warn of each item that correlates negatively with the sum of the others."""
     rest = item_rest(complete)
     for item, correlation in rest[rest < 0].items():
         warnings.warn(
@@ -151,7 +166,7 @@ def warn_reversed(complete) -> None:
         )
 
 
-def item_statistics(items) -> pd.DataFrame:
+def item_statistics(items: pd.DataFrame) -> pd.DataFrame:
     """Each item of one scale against the others, over complete rows.
 
     Parameters
@@ -165,6 +180,19 @@ def item_statistics(items) -> pd.DataFrame:
         of the other items; psych's r.drop), item_total_correlation (with the sum of all items, this
         one included; psych's raw.r), alpha_if_dropped (alpha of the others; NaN for 2 items).
         R: ``a <- psych::alpha(na.omit(items)); a$item.stats; a$alpha.drop$raw_alpha``.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> items = data[["x1", "x2", "x3"]]
+    >>> table = reliability.item_statistics(items)
+    >>> table[["item", "n", "item_rest_correlation", "alpha_if_dropped"]].round(2)
+      item    n  item_rest_correlation  alpha_if_dropped
+    0   x1  200                   0.65              0.77
+    1   x2  200                   0.65              0.76
+    2   x3  200                   0.70              0.71
     """
     complete = complete_rows(items)
     table = complete.agg(["count", "mean", "std", "min", "max"]).T
@@ -178,19 +206,37 @@ def item_statistics(items) -> pd.DataFrame:
     return table.rename_axis("item").reset_index()
 
 
-def inter_item_correlations(items, confidence=CONFIDENCE) -> pd.DataFrame:
+def inter_item_correlations(items: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
     """Pearson correlations among the items of one scale, over complete rows.
+
+    Parameters
+    ----------
+    items : DataFrame, respondents x items
+    confidence : float
+        Level of the intervals.
 
     Returns
     -------
     DataFrame
         One row per pair of items: first, second, n (complete rows), correlation, ci_low, ci_high
         (Fisher's z). R: ``cor.test(first, second)`` on ``na.omit(items)``.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> items = data[["x1", "x2", "x3"]]
+    >>> reliability.inter_item_correlations(items).round(2)
+      first second    n  correlation  ci_low  ci_high
+    0    x1     x2  200         0.55    0.45     0.64
+    1    x1     x3  200         0.61    0.52     0.69
+    2    x2     x3  200         0.62    0.53     0.70
     """
     return _correlations(complete_rows(items), confidence)
 
 
-def _correlations(frame, confidence) -> pd.DataFrame:
+def _correlations(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """One row per pair of columns, over the rows that have both."""
     rows = []
     for first, second in combinations(frame.columns, 2):
@@ -202,7 +248,7 @@ def _correlations(frame, confidence) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _correlated(both) -> tuple[np.ndarray, np.ndarray]:
+def _correlated(both: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The two columns as arrays; refuses those that have no correlation."""
     first, second = both.columns
     if len(both) < LEAST_ROWS:
@@ -216,7 +262,9 @@ def _correlated(both) -> tuple[np.ndarray, np.ndarray]:
 # --- several scales ------------------------------------------------------------------------------
 
 
-def scale_scores(data, scales, min_answered=None) -> pd.DataFrame:
+def scale_scores(
+    data: pd.DataFrame, scales: Scales, min_answered: Mapping[str, int] | None = None
+) -> pd.DataFrame:
     """Mean of the answered items of each scale, per respondent.
 
     Parameters
@@ -238,6 +286,18 @@ def scale_scores(data, scales, min_answered=None) -> pd.DataFrame:
     ValueError
         Also when `min_answered` names an unknown scale or asks for fewer than 1 or more items than
         there are.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> scales = {"f": ["x1", "x2", "x3"], "g": ["x4", "x5", "x6"]}
+    >>> reliability.scale_scores(data, scales).head(3).round(2)
+          f     g
+    0  2.80  4.68
+    1  4.48  4.23
+    2  2.72  2.56
     """
     check_scales(data, scales)
     scores = {}
@@ -247,7 +307,8 @@ def scale_scores(data, scales, min_answered=None) -> pd.DataFrame:
     return pd.DataFrame(scores, index=data.index)
 
 
-def check_scales(data, scales) -> None:
+def check_scales(data: pd.DataFrame, scales: Scales) -> None:
+    """Refuse what are no scales of 2 items or more of these data."""
     if not scales:
         raise ValueError("No scales were given: give at least one {name: [items]}.")
     for name, items in scales.items():
@@ -256,7 +317,8 @@ def check_scales(data, scales) -> None:
         numeric_columns(data, items)
 
 
-def _least_answered(scales, min_answered) -> dict[str, int]:
+def _least_answered(scales: Scales, min_answered: Mapping[str, int] | None) -> dict[str, int]:
+    """How many items of each scale must be answered."""
     given = min_answered or {}
     unknown = [name for name in given if name not in scales]
     if unknown:
@@ -270,13 +332,20 @@ def _least_answered(scales, min_answered) -> dict[str, int]:
     return least
 
 
-def scale_summary(data, scales, min_answered=None, confidence=CONFIDENCE) -> pd.DataFrame:
+def scale_summary(
+    data: pd.DataFrame,
+    scales: Scales,
+    min_answered: Mapping[str, int] | None = None,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
     """One row per scale: its scores, and its reliability.
 
     Parameters
     ----------
     data, scales, min_answered
         As in `scale_scores`.
+    confidence : float
+        Level of the interval of alpha.
 
     Returns
     -------
@@ -285,6 +354,23 @@ def scale_summary(data, scales, min_answered=None, confidence=CONFIDENCE) -> pd.
         min_answered items), n_items, n_used, n_dropped, n_empty, alpha, alpha_standardized, ci_low,
         ci_high (of alpha), mean_inter_item_r (all as `CronbachAlpha`, over complete rows),
         min_item_rest_correlation, max_item_rest_correlation.
+
+    Warns
+    -----
+    UserWarning
+        For each item that correlates negatively with the sum of the others of its scale.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> scales = {"f": ["x1", "x2", "x3"], "g": ["x4", "x5", "x6"]}
+    >>> table = reliability.scale_summary(data, scales)
+    >>> table[["scale", "n", "mean", "sd", "alpha", "ci_low", "ci_high"]].round(2)
+      scale    n  mean    sd  alpha  ci_low  ci_high
+    0     f  200  3.09  0.84   0.82    0.77     0.86
+    1     g  200  2.98  0.85   0.82    0.78     0.86
     """
     scores = means(scale_scores(data, scales, min_answered), list(scales), confidence)
     rows = []
@@ -300,7 +386,9 @@ def scale_summary(data, scales, min_answered=None, confidence=CONFIDENCE) -> pd.
     return pd.concat([scores, pd.DataFrame(rows)], axis=1)
 
 
-def item_dimension_correlations(data, scales, min_answered=None) -> pd.DataFrame:
+def item_dimension_correlations(
+    data: pd.DataFrame, scales: Scales, min_answered: Mapping[str, int] | None = None
+) -> pd.DataFrame:
     """Does each item belong to its own scale most? (Multitrait scaling, Hays and Hayashi 1990.)
 
     Parameters
@@ -316,6 +404,20 @@ def item_dimension_correlations(data, scales, min_answered=None) -> pd.DataFrame
         with the score of `scale_scores`; for the own scale, with the mean of its other items that
         were answered (no minimum, at least one). `exceeds_own`: the item correlates higher with
         this other scale than with the rest of its own. R: ``cor(item, score, use = "complete")``.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> scales = {"f": ["x1", "x2", "x3"], "g": ["x4", "x5", "x6"]}
+    >>> table = reliability.item_dimension_correlations(data, scales)
+    >>> table[["item", "item_scale", "scale", "correlation", "exceeds_own"]].head(4).round(2)
+      item item_scale scale  correlation  exceeds_own
+    0   x1          f     f         0.65        False
+    1   x1          f     g         0.35        False
+    2   x2          f     f         0.65        False
+    3   x2          f     g         0.45        False
     """
     scores = scale_scores(data, scales, min_answered)
     refuse_overlap(scales)
@@ -328,7 +430,7 @@ def item_dimension_correlations(data, scales, min_answered=None) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def _against_scales(item, own, against) -> list[dict]:
+def _against_scales(item: pd.Series, own: str, against: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per scale for one item; `against` holds the rest of its own and the other scores."""
     found = {}
     for scale in against:
@@ -348,7 +450,8 @@ def _against_scales(item, own, against) -> list[dict]:
     ]
 
 
-def refuse_overlap(scales) -> None:
+def refuse_overlap(scales: Scales) -> None:
+    """Refuse scales that have an item in common."""
     for (first, items), (second, others) in combinations(scales.items(), 2):
         shared = [item for item in items if item in others]
         if shared:
@@ -358,13 +461,20 @@ def refuse_overlap(scales) -> None:
             )
 
 
-def dimension_correlations(data, scales, min_answered=None, confidence=CONFIDENCE) -> pd.DataFrame:
+def dimension_correlations(
+    data: pd.DataFrame,
+    scales: Scales,
+    min_answered: Mapping[str, int] | None = None,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
     """Correlations among the scores of scales, as observed and corrected for unreliability.
 
     Parameters
     ----------
     data, scales, min_answered
         As in `scale_scores`; at least 2 scales. No item may stand in two of them.
+    confidence : float
+        Level of the intervals.
 
     Returns
     -------
@@ -373,6 +483,17 @@ def dimension_correlations(data, scales, min_answered=None, confidence=CONFIDENC
         (Pearson), ci_low, ci_high (Fisher's z), correlation_disattenuated = correlation /
         sqrt(alpha_first alpha_second) (Spearman 1904; alphas as `cronbach_alpha`; may exceed 1;
         NaN if an alpha is not positive). R: ``cor.test(first, second)``.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> scales = {"f": ["x1", "x2", "x3"], "g": ["x4", "x5", "x6"]}
+    >>> table = reliability.dimension_correlations(data, scales)
+    >>> table[["first", "second", "n", "correlation", "correlation_disattenuated"]].round(2)
+      first second    n  correlation  correlation_disattenuated
+    0     f      g  200         0.46                       0.56
     """
     scores = scale_scores(data, scales, min_answered)
     refuse_overlap(scales)

@@ -16,14 +16,22 @@ Of ordered items (WLSMV) all are about the latent responses, not the answers (no
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from semfit.reliability.coefficients import polychoric_correlations
 from semfit.reliability.columns import numeric_columns
-from semfit.reliability.scales import check_scales, complete_rows, refuse_overlap, warn_reversed
+from semfit.reliability.scales import (
+    Scales,
+    check_scales,
+    complete_rows,
+    refuse_overlap,
+    warn_reversed,
+)
 
 NEEDED = ("lhs", "op", "rhs", "estimate", "std_all")
 CORRELATIONS = ("pearson", "polychoric")
@@ -31,7 +39,7 @@ CORRELATIONS = ("pearson", "polychoric")
 # --- of a fitted model ---------------------------------------------------------------------------
 
 
-def composite_reliability(estimates) -> pd.DataFrame:
+def composite_reliability(estimates: pd.DataFrame) -> pd.DataFrame:
     """Composite reliability of each latent variable of a fitted model.
 
     Parameters
@@ -61,6 +69,18 @@ def composite_reliability(estimates) -> pd.DataFrame:
     UserWarning
         For a latent variable whose loadings differ in sign (they cancel out in the sum), and for a
         standardised loading above 1 (a Heywood case: the coefficients have no meaning).
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6"), data)
+    >>> table = reliability.composite_reliability(fit.estimates).round(3)
+    >>> table[["latent", "n_items", "composite_reliability_std", "composite_reliability_raw"]]
+      latent  n_items  composite_reliability_std  composite_reliability_raw
+    0      f        3                      0.817                      0.817
+    1      g        3                      0.827                      0.829
     """
     rows = []
     for group, part in _models(estimates):
@@ -79,7 +99,7 @@ def composite_reliability(estimates) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def average_variance_extracted(estimates) -> pd.DataFrame:
+def average_variance_extracted(estimates: pd.DataFrame) -> pd.DataFrame:
     """Average variance extracted of each latent variable, and its correlations with the others.
 
     Parameters
@@ -108,6 +128,18 @@ def average_variance_extracted(estimates) -> pd.DataFrame:
     -----
     UserWarning
         For a standardised loading above 1.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6"), data)
+    >>> table = reliability.average_variance_extracted(fit.estimates)
+    >>> table[["latent", "ave_std", "sqrt_ave", "closest", "max_correlation"]].round(2)
+      latent  ave_std  sqrt_ave closest  max_correlation
+    0      f     0.60      0.77       g             0.55
+    1      g     0.62      0.78       f             0.55
     """
     rows = []
     for group, part in _models(estimates):
@@ -127,7 +159,7 @@ def average_variance_extracted(estimates) -> pd.DataFrame:
     return table.assign(fornell_larcker=larger.where(known))
 
 
-def _models(estimates) -> list[tuple[dict, pd.DataFrame]]:
+def _models(estimates: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     """The loadings, paths and (co)variances of each group, after a look at them."""
     absent = [name for name in NEEDED if name not in estimates]
     if absent:
@@ -143,16 +175,15 @@ def _models(estimates) -> list[tuple[dict, pd.DataFrame]]:
             f"The estimate of {first['lhs']} {first['op']} {first['rhs']} is not a number: the "
             "model has no solution; see `fit.problems`."
         )
-    if "group" not in rows:
-        parts = [({}, rows)]
-    else:
+    parts: list[tuple[dict[str, Any], pd.DataFrame]] = [({}, rows)]
+    if "group" in rows:
         parts = [({"group": label}, part) for label, part in rows.groupby("group", sort=False)]
     if not parts or not all(list(_measured(part)) for _, part in parts):
         raise ValueError("No latent variable has 2 or more observed indicators (=~).")
     return parts
 
 
-def _measured(rows):
+def _measured(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, bool]]:
     """Each latent variable with 2 observed indicators or more: name, loadings, cross-loaded?"""
     loadings = rows[rows["op"] == "=~"]
     observed = loadings[~loadings["rhs"].isin(loadings["lhs"])]
@@ -162,7 +193,7 @@ def _measured(rows):
             yield latent, own, bool(own["rhs"].isin(others).any())
 
 
-def _implied(rows) -> pd.DataFrame:
+def _implied(rows: pd.DataFrame) -> pd.DataFrame:
     """Implied covariances among all variables, latent and observed: (I - A)^-1 S (I - A)^-T.
 
     A holds the arrows (loadings and paths), S the variances and covariances of what has none.
@@ -188,7 +219,7 @@ def _implied(rows) -> pd.DataFrame:
     return implied
 
 
-def _nearest(rows, implied) -> dict[str, dict]:
+def _nearest(rows: pd.DataFrame, implied: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """For each latent variable with observed indicators, the other one that is closest to it."""
     loadings = rows[rows["op"] == "=~"]
     observed = loadings[~loadings["rhs"].isin(loadings["lhs"])]
@@ -205,7 +236,8 @@ def _nearest(rows, implied) -> dict[str, dict]:
     return nearest
 
 
-def _warn_signs(latent, loadings) -> None:
+def _warn_signs(latent: str, loadings: np.ndarray) -> None:
+    """Warn of loadings that cancel out."""
     if (loadings < 0).any() and (loadings > 0).any():
         warnings.warn(
             f"The loadings of {latent!r} differ in sign and cancel out in the sum of its "
@@ -214,7 +246,8 @@ def _warn_signs(latent, loadings) -> None:
         )
 
 
-def _warn_improper(latent, loadings, crossed) -> None:
+def _warn_improper(latent: str, loadings: np.ndarray, crossed: bool) -> None:
+    """Warn of a Heywood case."""
     # an indicator of several correlated latent variables may well have a loading above 1
     if (np.abs(loadings) > 1).any() and not crossed:
         warnings.warn(
@@ -227,7 +260,9 @@ def _warn_improper(latent, loadings, crossed) -> None:
 # --- of correlations alone -----------------------------------------------------------------------
 
 
-def htmt(data, scales, correlation="pearson", absolute=True) -> pd.DataFrame:
+def htmt(
+    data: pd.DataFrame, scales: Scales, correlation: str = "pearson", absolute: bool = True
+) -> pd.DataFrame:
     """Heterotrait-monotrait ratios: do two scales correlate less than their own items do?
 
     Parameters
@@ -261,6 +296,16 @@ def htmt(data, scales, correlation="pearson", absolute=True) -> pd.DataFrame:
     -----
     UserWarning
         For each item that correlates negatively with the others of its scale.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data()
+    >>> scales = {"f": ["x1", "x2", "x3"], "g": ["x4", "x5", "x6"]}
+    >>> reliability.htmt(data, scales).round(2)
+      first second    n  htmt  htmt2
+    0     f      g  200  0.56   0.56
     """
     check_scales(data, scales)
     refuse_overlap(scales)
@@ -283,7 +328,8 @@ def htmt(data, scales, correlation="pearson", absolute=True) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _ratios(matrix, first, second) -> dict[str, float]:
+def _ratios(matrix: pd.DataFrame, first: list[str], second: list[str]) -> dict[str, float]:
+    """Both ratios of two scales, by the correlations of all items."""
     between = matrix.loc[first, second].to_numpy().ravel()
     within = [_off_diagonal(matrix.loc[names, names]) for names in (first, second)]
     ratios = {}
@@ -293,9 +339,9 @@ def _ratios(matrix, first, second) -> dict[str, float]:
     return ratios
 
 
-def _off_diagonal(square) -> np.ndarray:
+def _off_diagonal(square: pd.DataFrame) -> np.ndarray:
     return square.to_numpy()[np.triu_indices(len(square), 1)]
 
 
-def _geometric_mean(values) -> float:
+def _geometric_mean(values: np.ndarray) -> float:
     return float(np.exp(np.log(values).mean())) if (values > 0).all() else np.nan
