@@ -197,6 +197,16 @@ def test_parallel_analysis_finds_the_planted_number_and_none_in_noise(items):
     assert (result.table["mean"] < result.table["quantile"]).all()
 
 
+def test_a_thousand_draws_unless_told_otherwise(items):
+    few = items[list("abc")]
+    default = r.parallel_analysis(few, seed=1)
+    tables = {n: r.parallel_analysis(few, seed=1, draws=n).table for n in (999, 1000, 1001)}
+    assert default.draws == 1000
+    pd.testing.assert_frame_equal(default.table, tables[1000], check_exact=True)
+    assert not default.table["mean"].equals(tables[999]["mean"])
+    assert not default.table["mean"].equals(tables[1001]["mean"])
+
+
 def test_random_eigenvalues_are_those_of_normal_samples():
     """The shortcut by a Wishart matrix against samples of respondents, drawn as they are."""
     rng = np.random.default_rng(6)
