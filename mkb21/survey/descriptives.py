@@ -13,35 +13,39 @@ Every number is compared with R in the tests: tests/reference/descriptives.R.
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas import DataFrame, Series
 from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+from semfit.reliability import means  # noqa: F401  one of the tables of this module
 from semfit.reliability.columns import (
     CONFIDENCE,
     columns,
-    means,  # noqa: F401  one of the tables of this module
     numeric_columns,
     refuse_doubled,
     valid_answers,
 )
 
+Names = Iterable[str]
+Codes = Iterable[float]
 SMALL_EXPECTED = 5
 
 # --- choosing columns ----------------------------------------------------------------------------
 
 
-def _plain(code):
+def _plain(code: Any) -> Any:
     """A code as it is written in a questionnaire: 1, not 1.0."""
     is_whole = isinstance(code, float | np.number) and float(code).is_integer()
     return int(code) if is_whole else code
 
 
-def _binary(data, names) -> pd.DataFrame:
+def _binary(data: DataFrame, names: Names) -> DataFrame:
     frame = numeric_columns(data, names)
     for name in frame:
         if not frame[name].dropna().isin([0, 1]).all():
@@ -52,7 +56,7 @@ def _binary(data, names) -> pd.DataFrame:
 # --- shares --------------------------------------------------------------------------------------
 
 
-def _share_columns(n, n_valid, confidence) -> dict:
+def _share_columns(n: int | np.ndarray, n_valid: int, confidence: float) -> dict:
     """n, n_valid, percent and its Wilson interval, as columns."""
     low, high = proportion_confint(np.asarray(n), n_valid, alpha=1 - confidence, method="wilson")
     percent = 100 * np.asarray(n) / n_valid
@@ -60,7 +64,9 @@ def _share_columns(n, n_valid, confidence) -> dict:
     return {"n": n, "n_valid": n_valid, "percent": percent, **interval}
 
 
-def frequencies(data, variable, codes=None, confidence=CONFIDENCE) -> pd.DataFrame:
+def frequencies(
+    data: DataFrame, variable: str, codes: Codes | None = None, confidence: float = CONFIDENCE
+) -> DataFrame:
     """How often each code was given.
 
     Parameters
@@ -89,15 +95,16 @@ def frequencies(data, variable, codes=None, confidence=CONFIDENCE) -> pd.DataFra
     refuse_doubled(codes, f"stands more than once among the codes of {variable!r}")
     strange = sorted(set(answers) - set(codes))
     if strange:
-        raise ValueError(
-            f"{variable!r} holds {strange[0]:g}, none of its codes {codes}: clean it first."
-        )
+        what = f"{variable!r} holds {strange[0]:g}, none of its codes {codes}"
+        raise ValueError(f"{what}: clean it first.")
     n = answers.value_counts().reindex(codes, fill_value=0).to_numpy()
     labels = {"variable": variable, "code": [_plain(code) for code in codes]}
-    return pd.DataFrame({**labels, **_share_columns(n, len(answers), confidence)})
+    return DataFrame({**labels, **_share_columns(n, len(answers), confidence)})
 
 
-def distributions(data, variables, codes=None, confidence=CONFIDENCE) -> pd.DataFrame:
+def distributions(
+    data: DataFrame, variables: Names, codes: Codes | None = None, confidence: float = CONFIDENCE
+) -> DataFrame:
     """`frequencies` of several variables, one below the other (for stacked bars)."""
     names = columns(data, variables).columns
     codes = None if codes is None else list(codes)
@@ -105,7 +112,9 @@ def distributions(data, variables, codes=None, confidence=CONFIDENCE) -> pd.Data
     return pd.concat(parts, ignore_index=True)
 
 
-def multiple_response(data, variables, confidence=CONFIDENCE) -> pd.DataFrame:
+def multiple_response(
+    data: DataFrame, variables: Names, confidence: float = CONFIDENCE
+) -> DataFrame:
     """Share of respondents who chose each option of a question with several answers.
 
     Parameters
@@ -127,10 +136,12 @@ def multiple_response(data, variables, confidence=CONFIDENCE) -> pd.DataFrame:
         valid_answers(frame[name])
     answered = int(frame.notna().any(axis=1).sum())
     chosen = frame.sum().astype(int).to_numpy()
-    return pd.DataFrame({"variable": frame.columns, **_share_columns(chosen, answered, confidence)})
+    return DataFrame({"variable": frame.columns, **_share_columns(chosen, answered, confidence)})
 
 
-def shares(data, variables, codes, confidence=CONFIDENCE) -> pd.DataFrame:
+def shares(
+    data: DataFrame, variables: Names, codes: Codes, confidence: float = CONFIDENCE
+) -> DataFrame:
     """Share of the valid answers that is one of `codes` (say: weekly or more), per variable.
 
     Returns
@@ -148,18 +159,18 @@ def shares(data, variables, codes, confidence=CONFIDENCE) -> pd.DataFrame:
         answers = valid_answers(frame[name])
         n = int(answers.isin(codes).sum())
         rows.append({"variable": name, **_share_columns(n, len(answers), confidence)})
-    return pd.DataFrame(rows)
+    return DataFrame(rows)
 
 
 # --- means ---------------------------------------------------------------------------------------
 
 
-def _noncentrality_interval(t, df, confidence) -> np.ndarray:
+def _noncentrality_interval(t: float, df: float, confidence: float) -> np.ndarray:
     """The two noncentrality parameters under which t is the upper and the lower tail quantile."""
 
     # The inverse in scipy (nctdtrinc, also in statsmodels) is off by up to 1e-5: hence a search.
     # Far from t the distribution function underflows to NaN where it is 0 or 1.
-    def distance(ncp, p):
+    def distance(ncp: float, p: float) -> float:
         value = special.nctdtr(df, ncp, t)
         return (float(ncp < t) if np.isnan(value) else value) - p
 
@@ -169,7 +180,9 @@ def _noncentrality_interval(t, df, confidence) -> np.ndarray:
     return np.array([optimize.brentq(distance, *around, args=(p,), xtol=1e-12) for p in tails])
 
 
-def paired_gaps(data, pairs, confidence=CONFIDENCE) -> pd.DataFrame:
+def paired_gaps(
+    data: DataFrame, pairs: Iterable[tuple[str, str]], confidence: float = CONFIDENCE
+) -> DataFrame:
     """Difference between two answers of the same respondents, for each pair of variables.
 
     Parameters
@@ -199,42 +212,34 @@ def paired_gaps(data, pairs, confidence=CONFIDENCE) -> pd.DataFrame:
         complete = numeric_columns(data, [first, second]).dropna()
         gap = valid_answers((complete[second] - complete[first]).rename(f"{first} - {second}"), 2)
         if np.isclose(gap.std(), 0, atol=1e-12):
-            raise ValueError(
-                f"{second!r} - {first!r} is the same for everyone, so there is no test."
-            )
+            what = f"{second!r} - {first!r} is the same for everyone"
+            raise ValueError(f"{what}, so there is no test.")
         rows.append({"first": first, "second": second, **_gap_columns(complete, gap, confidence)})
     return _with_holm(rows, "pairs", "cohens_dz")
 
 
-def _gap_columns(complete, gap, confidence) -> dict:
+def _gap_columns(complete: DataFrame, gap: Series, confidence: float) -> dict[str, float]:
     n = len(gap)
     test = stats.ttest_1samp(gap.to_numpy(), 0)
-    low, high = test.confidence_interval(confidence)
-    dz_low, dz_high = _noncentrality_interval(test.statistic, n - 1, confidence) / np.sqrt(n)
+    low, high = _noncentrality_interval(test.statistic, n - 1, confidence) / np.sqrt(n)
     mean_first, mean_second = complete.mean()
-    return {
-        "n": n,
-        "mean_first": mean_first,
-        "mean_second": mean_second,
-        "difference": gap.mean(),
-        "sd_difference": gap.std(),
-        "se": gap.sem(),
-        "ci_low": low,
-        "ci_high": high,
-        "t": test.statistic,
-        "df": test.df,
-        "p": test.pvalue,
-        "cohens_dz": gap.mean() / gap.std(),
-        "dz_ci_low": dz_low,
-        "dz_ci_high": dz_high,
-    }
+    sizes = {"n": n, "mean_first": mean_first, "mean_second": mean_second}
+    gaps = {"difference": gap.mean(), "sd_difference": gap.std(), "se": gap.sem()}
+    effect = {"cohens_dz": gap.mean() / gap.std(), "dz_ci_low": low, "dz_ci_high": high}
+    return sizes | gaps | _test_columns(test, confidence) | effect
 
 
-def _with_holm(rows, what, before) -> pd.DataFrame:
+def _test_columns(test: Any, confidence: float) -> dict[str, float]:
+    """Interval and test, of a t test of scipy."""
+    low, high = test.confidence_interval(confidence)
+    return {"ci_low": low, "ci_high": high, "t": test.statistic, "df": test.df, "p": test.pvalue}
+
+
+def _with_holm(rows: list[dict], what: str, before: str) -> DataFrame:
     """The rows as a table, with p_holm over all of them in front of the column `before`."""
     if not rows:
         raise ValueError(f"There is nothing to test: give at least one of {what}.")
-    table = pd.DataFrame(rows)
+    table = DataFrame(rows)
     corrected = multipletests(table["p"], method="holm")[1]
     table.insert(table.columns.get_loc(before), "p_holm", corrected)
     return table
@@ -243,7 +248,9 @@ def _with_holm(rows, what, before) -> pd.DataFrame:
 # --- groups --------------------------------------------------------------------------------------
 
 
-def _two_groups(frame, data, group, least):
+def _two_groups(
+    frame: DataFrame, data: DataFrame, group: str, least: int
+) -> Iterator[tuple[dict, Series, Series]]:
     """Per column of `frame`: its labels, valid answers in the first group, in the second."""
     groups = columns(data, [group])[group]
     levels = sorted(groups.dropna().unique())
@@ -251,7 +258,7 @@ def _two_groups(frame, data, group, least):
         shown = ", ".join(map(str, levels[:6]))
         raise ValueError(
             f"{group!r} has {len(levels)} groups ({shown}); two are compared here: make a variable "
-            "with two groups (the others NaN), or use compare_distributions."
+            "with two groups (the others NaN)."
         )
     for name in frame:
         parts = [frame.loc[groups == level, name].dropna() for level in levels]
@@ -262,10 +269,13 @@ def _two_groups(frame, data, group, least):
                     f"at least {least} needed: leave it out."
                 )
         first, second = map(_plain, levels)
-        yield {"variable": name, "group": group, "first": first, "second": second}, *parts
+        labels = {"variable": name, "group": group, "first": first, "second": second}
+        yield labels, parts[0], parts[1]
 
 
-def compare_means(data, outcomes, group, confidence=CONFIDENCE) -> pd.DataFrame:
+def compare_means(
+    data: DataFrame, outcomes: Names, group: str, confidence: float = CONFIDENCE
+) -> DataFrame:
     """Difference in mean between two groups, by Welch's test.
 
     Parameters
@@ -298,35 +308,21 @@ def compare_means(data, outcomes, group, confidence=CONFIDENCE) -> pd.DataFrame:
     return _with_holm(rows, "outcomes", "hedges_g")
 
 
-def _welch(first, second, confidence) -> dict:
+def _welch(first: Series, second: Series, confidence: float) -> dict[str, float]:
     if first.nunique() == second.nunique() == 1:
         raise ValueError(f"{first.name!r} is constant in both groups, so there is no test.")
     test = stats.ttest_ind(second.to_numpy(), first.to_numpy(), equal_var=False)
-    low, high = test.confidence_interval(confidence)
-    difference = second.mean() - first.mean()
+    sizes = {"n_first": len(first), "n_second": len(second)}
+    groups = {"mean_first": first.mean(), "mean_second": second.mean()}
+    groups |= {"sd_first": first.std(), "sd_second": second.std()}
     se = np.sqrt(first.var() / len(first) + second.var() / len(second))
-    g, g_low, g_high = _hedges_g(first, second, confidence)
-    return {
-        "n_first": len(first),
-        "n_second": len(second),
-        "mean_first": first.mean(),
-        "mean_second": second.mean(),
-        "sd_first": first.std(),
-        "sd_second": second.std(),
-        "difference": difference,
-        "se": se,
-        "ci_low": low,
-        "ci_high": high,
-        "t": test.statistic,
-        "df": test.df,
-        "p": test.pvalue,
-        "hedges_g": g,
-        "g_ci_low": g_low,
-        "g_ci_high": g_high,
-    }
+    gap = {"difference": second.mean() - first.mean(), "se": se}
+    g, low, high = _hedges_g(first, second, confidence)
+    effect = {"hedges_g": g, "g_ci_low": low, "g_ci_high": high}
+    return sizes | groups | gap | _test_columns(test, confidence) | effect
 
 
-def _hedges_g(first, second, confidence) -> np.ndarray:
+def _hedges_g(first: Series, second: Series, confidence: float) -> np.ndarray:
     """Hedges' g with its interval: g, low, high."""
     m = len(first) + len(second) - 2
     correction = np.exp(special.gammaln(m / 2) - special.gammaln((m - 1) / 2)) / np.sqrt(m / 2)
@@ -335,7 +331,9 @@ def _hedges_g(first, second, confidence) -> np.ndarray:
     return correction * ncp * np.sqrt(1 / len(first) + 1 / len(second))
 
 
-def compare_shares(data, outcomes, group, confidence=CONFIDENCE) -> pd.DataFrame:
+def compare_shares(
+    data: DataFrame, outcomes: Names, group: str, confidence: float = CONFIDENCE
+) -> DataFrame:
     """Difference in share between two groups, for outcomes that are 1 (yes) or 0 (no).
 
     Returns
@@ -361,96 +359,47 @@ def compare_shares(data, outcomes, group, confidence=CONFIDENCE) -> pd.DataFrame
     return _with_holm(rows, "outcomes", "phi")
 
 
-def _two_by_two(first, second, confidence) -> dict:
+def _two_by_two(first: Series, second: Series, confidence: float) -> dict:
     n, yes = np.array([len(first), len(second)]), np.array([first.sum(), second.sum()]).astype(int)
-    interval = (yes[1], n[1], yes[0], n[0])
     how = {"method": "newcomb", "compare": "diff", "alpha": 1 - confidence}
-    low, high = confint_proportions_2indep(*interval, **how)
+    low, high = confint_proportions_2indep(yes[1], n[1], yes[0], n[0], **how)
     counts = np.array([yes, n - yes])
     expected = stats.contingency.expected_freq(counts).min()
-    difference = yes[1] / n[1] - yes[0] / n[0]
+    share = yes / n
     chi2 = p = np.nan
     if expected > 0:
         chi2, p = stats.chi2_contingency(counts, correction=False)[:2]
     exact = expected < SMALL_EXPECTED
-    return {
-        "n_first": n[0],
-        "n_second": n[1],
-        "percent_first": 100 * yes[0] / n[0],
-        "percent_second": 100 * yes[1] / n[1],
-        "difference": 100 * difference,
-        "ci_low": 100 * low,
-        "ci_high": 100 * high,
-        "chi2": chi2,
-        "df": 1,
-        "min_expected": expected,
-        "test": "fisher" if exact else "chi2",
-        "p": stats.fisher_exact(counts).pvalue if exact else p,
-        "phi": np.sign(difference) * np.sqrt(chi2 / n.sum()),
-    }
-
-
-def compare_distributions(data, variables, group) -> pd.DataFrame:
-    """Association of nominal variables with a group: any number of codes and groups.
-
-    Returns
-    -------
-    DataFrame
-        variable, group, n (respondents with both), chi2 (Pearson, no continuity correction), df,
-        min_expected, p, p_holm (Holm's correction over the table), cramers_v = sqrt(chi2 / (n
-        (min(rows, columns) - 1))), not corrected for bias. R: ``chisq.test(table(x, group), correct
-        = FALSE)``. A table with an expected count below 1, or more than a fifth of them below 5
-        (Cochran 1954), gives a warning: merge codes.
-
-    Raises
-    ------
-    ValueError
-        Also when the variable or the group has fewer than two values among the respondents with
-        both.
-    """
-    labels = columns(data, [group])[group]
-    frame = numeric_columns(data, variables)
-    rows = []
-    for name in frame:
-        where = f"{name!r} by {group!r}"
-        counts = pd.crosstab(frame[name].rename("code"), labels.rename("group")).to_numpy()
-        if min(counts.shape, default=0) < 2:
-            raise ValueError(f"{where} has fewer than two codes or groups: nothing to compare.")
-        rows.append({"variable": name, "group": group, **_association(counts, where)})
-    return _with_holm(rows, "variables", "cramers_v")
-
-
-def _association(counts, where) -> dict:
-    chi2, p, df, expected = stats.chi2_contingency(counts, correction=False)
-    if expected.min() < 1 or (expected < SMALL_EXPECTED).mean() > 0.2:
-        warnings.warn(
-            f"{where}: expected counts too small for chi-square; merge codes.", stacklevel=3
-        )
-    v = stats.contingency.association(counts, method="cramer", correction=False)
-    test = {"chi2": chi2, "df": df, "min_expected": expected.min(), "p": p}
-    return {"n": counts.sum(), **test, "cramers_v": v}
+    sizes = {"n_first": n[0], "n_second": n[1]}
+    groups = {"percent_first": 100 * share[0], "percent_second": 100 * share[1]}
+    gap = {"difference": 100 * (share[1] - share[0]), "ci_low": 100 * low, "ci_high": 100 * high}
+    test = {"chi2": chi2, "df": 1, "min_expected": expected, "test": "fisher" if exact else "chi2"}
+    p = stats.fisher_exact(counts).pvalue if exact else p
+    phi = np.sign(share[1] - share[0]) * np.sqrt(chi2 / n.sum())
+    return sizes | groups | gap | test | {"p": p, "phi": phi}
 
 
 # --- missing data --------------------------------------------------------------------------------
 
 
-def _missing(data, variables, asked) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _missing(
+    data: DataFrame, variables: Names, asked: DataFrame | None
+) -> tuple[DataFrame, DataFrame]:
     """Two boolean frames, respondents x variables: missing though asked; asked."""
     frame = columns(data, variables)
     if asked is None:
-        return frame.isna(), pd.DataFrame(True, index=frame.index, columns=frame.columns)
+        return frame.isna(), DataFrame(True, index=frame.index, columns=frame.columns)
     asked = columns(asked, list(frame.columns))
     if not asked.index.equals(data.index) or not all(map(pd.api.types.is_bool_dtype, asked.dtypes)):
         raise ValueError("`asked` must hold True or False for the same rows (index) as the data.")
     answered = frame.columns[(frame.notna() & ~asked).any()]
     if len(answered):
-        raise ValueError(
-            f"{answered[0]!r} has answers where `asked` is False: correct one of them."
-        )
+        what = f"{answered[0]!r} has answers where `asked` is False"
+        raise ValueError(f"{what}: correct one of them.")
     return frame.isna() & asked, asked
 
 
-def missing_summary(data, variables, asked=None) -> pd.DataFrame:
+def missing_summary(data: DataFrame, variables: Names, asked: DataFrame | None = None) -> DataFrame:
     """How many answers are missing, per variable.
 
     Parameters
@@ -468,13 +417,15 @@ def missing_summary(data, variables, asked=None) -> pd.DataFrame:
         was asked).
     """
     missing, asked = _missing(data, variables, asked)
-    table = pd.DataFrame({"n_asked": asked.sum(), "n_missing": missing.sum()})
+    table = DataFrame({"n_asked": asked.sum(), "n_missing": missing.sum()})
     table["n_valid"] = table["n_asked"] - table["n_missing"]
     table["percent"] = 100 * table["n_missing"] / table["n_asked"]
     return table.rename_axis("variable").reset_index()
 
 
-def missing_patterns(data, variables, asked=None) -> pd.DataFrame:
+def missing_patterns(
+    data: DataFrame, variables: Names, asked: DataFrame | None = None
+) -> DataFrame:
     """Which variables are missing together; `asked` as in `missing_summary`.
 
     Returns
@@ -488,9 +439,8 @@ def missing_patterns(data, variables, asked=None) -> pd.DataFrame:
     if missing.empty:
         raise ValueError("The data have no rows.")
     names = missing.apply(lambda row: ", ".join(missing.columns[row]), axis=1)
-    table = pd.DataFrame({"missing": names, "n_missing": missing.sum(axis=1)})
+    table = DataFrame({"missing": names, "n_missing": missing.sum(axis=1)})
     table = table.groupby(["missing", "n_missing"]).size().rename("n").reset_index()
     table["percent"] = 100 * table["n"] / len(data)
-    return table.sort_values(
-        ["n", "n_missing", "missing"], ascending=[False, True, True], ignore_index=True
-    )
+    order = {"by": ["n", "n_missing", "missing"], "ascending": [False, True, True]}
+    return table.sort_values(**order, ignore_index=True)

@@ -113,13 +113,4 @@ two_by_two <- function(name) {
 }
 save(holm(lapply(binary, two_by_two)), "compare_shares")
 
-nominal <- function(name) {
-  counts <- table(x[[name]], x$gender)
-  chi <- suppressWarnings(chisq.test(counts, correct = FALSE))
-  data.frame(variable = name, group = "gender", n = sum(counts), chi2 = chi$statistic,
-             df = chi$parameter, min_expected = min(chi$expected), p = chi$p.value, p_holm = NA,
-             cramers_v = sqrt(chi$statistic / (sum(counts) * (min(dim(counts)) - 1))))
-}
-save(holm(lapply(c("education", "A2", "N1"), nominal)), "compare_distributions")
-
 writeLines(capture.output(sessionInfo()), "descriptives_sessioninfo.txt")
