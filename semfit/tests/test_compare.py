@@ -138,6 +138,7 @@ def test_information_criteria_are_lavaans():
     assert nested["no_path"] == nested["one_democracy"] == nested["no_residuals"] == "yes"
     assert nested["reversed"] == "no"
     assert "equivalent" in table.set_index("model")["note"]["reversed"]
+    assert_codes_say_the_notes(table)
 
 
 @pytest.mark.parametrize("estimator", ["ml", "mlr"])
@@ -195,10 +196,10 @@ def test_nestedness_is_as_semtools_finds_it(pair):
     small, large = (fit_hs(models[pair[key]]) for key in ("small", "large"))
     verdict, reason = nested_in(small, large)
     if pair["same_moments"] and pair["df_small"] > pair["df_large"]:
-        assert (verdict, reason) == ("yes", "")
+        assert (verdict, reason) == ("yes", None)
     else:
         assert verdict == "no"
-        assert ("equivalent" in reason) == pair["same_moments"]
+        assert ("equivalent" in str(reason)) == pair["same_moments"]
 
 
 # ---- the model files -----------------------------------------------------------------------------
@@ -246,6 +247,8 @@ def test_which_model_files_are_nested(model_files):
         assert "no aic and bic: other observed variables" in row["note"]
         assert variable in row["note"] or name == "expected"
     assert fits[order[1]].model.name == "gebruiksmodel"
+    assert table.loc["gebruiksmodel_items", "note_code"] == "no_aic_and_bic"
+    assert_codes_say_the_notes(table)
 
 
 # ---- what must hold ------------------------------------------------------------------------------
@@ -275,7 +278,7 @@ def test_other_order_of_variables_is_the_same_data():
     turned = "speed =~ x9 + x8 + x7\ntextual =~ x6 + x5 + x4\nvisual =~ x3 + x2 + x1"
     chain = fit_hs(GROUPS["nested"]["models"]["chain"], estimator="MLR")
     one, other = fit_hs(estimator="MLR"), fit_hs(turned, estimator="MLR")
-    assert nested_in(chain, other) == ("yes", "")
+    assert nested_in(chain, other) == ("yes", None)
     assert difference(other, chain).chisq == pytest.approx(difference(one, chain).chisq, rel=1e-6)
     assert positive_scaling(other, chain) == pytest.approx(positive_scaling(one, chain), rel=1e-6)
     ordered = {"estimator": "WLSMV", "ordered": "all"}
@@ -284,7 +287,7 @@ def test_other_order_of_variables_is_the_same_data():
         sem.fit(sem.read_model(text), data, **ordered)
         for text in (HS, turned, GROUPS["nested"]["models"]["chain"])
     ]
-    assert nested_in(fits[2], fits[1]) == ("yes", "")
+    assert nested_in(fits[2], fits[1]) == ("yes", None)
     same(satorra_2000(fits[1], fits[2]), satorra_2000(fits[0], fits[2]), rtol=1e-5)
 
 
@@ -318,6 +321,7 @@ def test_where_the_scaling_of_2001_is_negative():
     fits = [sem.fit(sem.read_model(m), other, "MLR") for m in (f"{turned}\ntextual =~ x1", turned)]
     assert positive_scaling(*fits) == pytest.approx(test.scaling, rel=1e-5)
     assert compare(large, small)["note"][1] == test.note
+    assert_codes_say_the_notes(compare(large, small))
     asked = difference(large, small, method="satorra.bentler.2010")
     assert np.isnan([asked.chisq, asked.p, scaling_2010(large, small)]).all()
     assert asked.note.startswith("no test: the scaling factor is not positive")
@@ -360,6 +364,16 @@ def test_holm():
     same(holm(p), multipletests(p, method="holm")[1])
 
 
+def assert_codes_say_the_notes(table):
+    """The notes of compare() can be made from their codes and fields."""
+    assert (table["note"] != "").any()
+    for row in table.to_dict("records"):
+        values = json.loads(row["note_values"] or "[]")
+        codes = row["note_code"].split("; ") if row["note_code"] else []
+        notes = [sem.render(*pair) for pair in zip(codes, values, strict=True)]
+        assert "; ".join(notes) == row["note"]
+
+
 # ---- what is refused -----------------------------------------------------------------------------
 
 
@@ -399,6 +413,7 @@ def test_a_fit_that_did_not_converge_has_no_test(monkeypatch):
     failed = sem.fit(sem.read_model(GROUPS["nested"]["models"]["chain"]), read_data("hs"))
     monkeypatch.undo()
     table = compare({"one": fit_hs(), "failed": failed})
+    assert_codes_say_the_notes(table)
     assert "did not converge" in table["note"][1] and np.isnan(table["chisq_diff"][1])
     assert table["fit_indices"].tolist() == ["standard"] * 2
     refused("did not converge", difference, fit_hs(), failed)

@@ -10,6 +10,7 @@ import pytest
 
 import semfit as sem
 from semfit.fitting import search
+from semfit.messages import as_json, message, told
 from semfit.testing.group_paths import path_differences, without_covariates
 from semfit.testing.groups import (
     _verdict,
@@ -163,11 +164,18 @@ def test_what_is_constant_in_a_group_is_left_out():
     result = path_differences(TWO, data, "group", **LISTWISE)
     assert result.dropped == ("size",) and "size" not in result.fit.model.observed
     assert "Left out, constant in a group: size." in result.message
+    assert told(result.message_parts) == result.message
     assert result.table["path"].tolist() == ["g ~ f", "all paths"]
     assert "Left out" not in path_differences(TWO, planted(), "group", **LISTWISE).message
 
 
 # ---- verdicts ------------------------------------------------------------------------------------
+
+
+def told_verdict(result, step, column="verdict"):
+    """A code of the table of steps in words."""
+    row = result.table.iloc[step]
+    return sem.render(row[column], json.loads(row["values"]))
 
 
 def test_verdicts_of_the_schools():
@@ -176,17 +184,68 @@ def test_verdicts_of_the_schools():
         "holds",
         "holds",
         "fails",
-        "not tested: scalar fails",
+        "not_tested",
     ]
+    assert told_verdict(plain, 3) == "not tested: scalar fails"
+    assert plain.table["reason"][3] == "the step before it must hold"
+    assert "scalar: fails, strict: not tested: scalar fails." in plain.message
     assert plain.level == "metric" and plain.message.endswith("in the smallest group: unsteady.")
     assert "Groups may be compared on: covariances and paths of latent variables." in plain.message
     assert plain.suggestions.query("step == 'scalar'")["free"].tolist()[:2] == ["x3 ~ 1", "x7 ~ 1"]
     partial = reference_invariance("hs_mlr_partial")
-    assert partial.table["verdict"].tolist() == ["holds", "holds", *["holds partially"] * 2]
+    assert partial.table["verdict"].tolist() == ["holds", "holds", *["holds_partially"] * 2]
     assert partial.table["freed"].tolist() == ["", "", *["x3 ~ 1, x7 ~ 1"] * 2]
     assert partial.level == "strict"
-    assert partial.table["allowed"][2].endswith("(partial invariance: x3 ~ 1, x7 ~ 1 free)")
-    assert partial.table["allowed"][3].endswith("scores without these items")
+    assert partial.table["allowed"].tolist() == [
+        "allowed_structure",
+        "allowed_covariances",
+        "allowed_latent_means_partial",
+        "allowed_observed_means_partial",
+    ]
+    words = "latent means, covariances and paths (partial invariance: x3 ~ 1, x7 ~ 1 free)"
+    assert told_verdict(partial, 2, "allowed") == words
+    words = f"observed means and scale scores, {words}; scores without these items"
+    assert told_verdict(partial, 3, "allowed") == words
+    assert (
+        f"scalar: holds partially, strict: holds partially. Groups may be compared on: {words}."
+        in (partial.message)
+    )
+
+
+@pytest.mark.parametrize("name", ["hs_ml", "hs_mlr_partial", "wave2012"])
+def test_codes_say_what_the_message_says(name):
+    """Every sentence, reason and verdict can be made from its code and fields, also out of JSON."""
+    result = reference_invariance(name)
+    assert told(result.message_parts) == result.message
+    assert {part.code for part in result.message_parts} <= {*sem.MESSAGES}
+    again = [(part.code, json.loads(as_json(part.values))) for part in result.message_parts]
+    assert told(again) == result.message
+    for row in result.table.to_dict("records"):
+        assert sem.render(row["reason_code"], json.loads(row["values"])) == row["reason"]
+        verdict = sem.render(row["verdict"], json.loads(row["values"]))
+        assert f"{row['step']}: {verdict}" in result.message
+    for row in result.cutoffs[1:].to_dict("records"):
+        assert sem.render(row["reason_code"], json.loads(row["values"])) == row["reason"]
+        assert sem.MESSAGES[row["source"]] == "Chen (2007): change of fit"
+
+
+def test_another_language_has_the_same_fields():
+    """With other templates nothing English is left, but the names that the user gave."""
+    result = reference_invariance("hs_ml")
+    templates = dict.fromkeys(sem.MESSAGES, "-") | {
+        "groups_compared": "{model} naar {group} ({sizes}): {estimator}.",
+        "group_size": "{group} {n}",
+        "step_verdicts": "{verdicts}!",
+        "step_verdict": "{step} {verdict}",
+        "scalar": "scalair",
+        "fails": "faalt",
+        "not_tested": "niet getoetst want {failed}",
+        "step_fails": "{step} faalt",
+    }
+    said = [sem.render(*part, templates) for part in result.message_parts]
+    assert said[0].endswith("naar school (Grant-White 145, Pasteur 156): ML.")
+    assert said[1] == "- -, - -, scalair faalt, - niet getoetst want scalair faalt!"
+    assert set(said[2:]) == {"-"}
 
 
 def test_small_groups_are_said():
@@ -249,10 +308,11 @@ def test_verdict_of_a_change(cfi, rmsea, srmr, verdict):
         "delta_rmsea": rmsea,
         "delta_srmr": srmr,
     }
-    assert _verdict(row, fit, limits, "", "")[0] == verdict
-    freed = _verdict(row | {"freed": "x3 ~ 1"}, fit, limits, "", "")[0]
-    assert freed == ("holds partially" if verdict == "holds" else verdict)
-    assert _verdict(row, fit, limits, "metric fails", "")[0] == "not tested: metric fails"
+    assert _verdict(row, fit, limits, None, None)[0] == verdict
+    freed = _verdict(row | {"freed": "x3 ~ 1"}, fit, limits, None, None)[0]
+    assert freed == ("holds_partially" if verdict == "holds" else verdict)
+    failed = message("step_fails", step=("metric", {}))
+    assert _verdict(row, fit, limits, failed, None)[0] == "not_tested"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +329,21 @@ def test_verdict_of_the_first_step(cfi, rmsea, srmr, verdict):
     limits = cutoff_table(["configural"], np.array([200, 200])).set_index("step").loc["configural"]
     fit = reference_invariance("hs_ml").fits["configural"]
     row = {"step": "configural", "freed": "", "cfi": cfi, "rmsea": rmsea, "srmr": srmr}
-    assert _verdict(row, fit, limits, "", "")[0] == verdict
+    assert _verdict(row, fit, limits, None, None)[0] == verdict
+
+
+def test_the_reason_of_a_verdict():
+    limits = cutoff_table(["scalar"], np.array([200, 200])).set_index("step").loc["scalar"]
+    fit = reference_invariance("hs_ml").fits["scalar"]
+    row = {"step": "scalar", "freed": "", "delta_cfi": -0.01, "delta_rmsea": 0.0144}
+    reason = _verdict(row | {"delta_srmr": 0.01}, fit, limits, None, None)[1]
+    assert str(reason) == (
+        "cfi -0.010 (beyond -0.010), rmsea +0.014 (within +0.015), srmr +0.010 (beyond +0.010)"
+    )
+    row |= {"delta_srmr": np.nan}
+    assert str(_verdict(row, fit, limits, None, None)[1]) == "the change of fit is not known"
+    note = message("not_nested")
+    assert _verdict(row, fit, limits, None, note) == ("undecided", note)
 
 
 # ---- known truth ---------------------------------------------------------------------------------
@@ -325,11 +399,13 @@ def test_a_planted_difference_is_found_named_and_freed(change, step, free):
     steps = verdicts.index.tolist()
     at = steps.index(step)
     assert verdicts[step] in ("fails", "undecided") and (verdicts[:at] == "holds").all()
-    assert verdicts[at + 1 :].str.startswith(f"not tested: {step}").all()
+    assert (verdicts[at + 1 :] == "not_tested").all()
+    for later in range(at + 1, 4):
+        assert told_verdict(result, later).startswith(f"not tested: {step} ")
     assert result.level == steps[at - 1]
     assert result.suggestions.query("step == @step")["free"].iloc[0] == free
     freed = invariance(TWO, data, "group", **LISTWISE, free=free.replace(" ", ""))
-    assert freed.table["verdict"].tolist() == ["holds"] * at + ["holds partially"] * (4 - at)
+    assert freed.table["verdict"].tolist() == ["holds"] * at + ["holds_partially"] * (4 - at)
     assert freed.table["df"].tolist()[at] == result.table["df"][at] - 1
     assert freed.level == "strict"
 
@@ -353,6 +429,8 @@ def test_a_planted_path_is_found():
     )
     assert table["lrt_p_holm"]["g ~ f"] < 0.001 and table["lrt_p_holm"]["g ~ size"] > 0.05
     assert "Paths that differ (p < .05 after Holm): g ~ f;" in result.message
+    assert told(result.message_parts) == result.message
+    assert [part.code for part in result.message_parts][1] == "paths_differ"
     none = path_differences(TWO, planted(), "group", **LISTWISE).table
     assert none["lrt_p"].min() > 0.01
 
@@ -417,7 +495,10 @@ def test_measurement_part():
     assert set(model.parameters["op"]) == {"=~", "~~"} and not model.definitions
     pairs = model.parameters.query("op == '~~' and lhs != rhs and parameter != ''")
     assert len(pairs) == 4 + 15  # paired wording; all covariances of six latent variables
-    assert len(measurement_model(sem.read_model("gebruiksmodel_items", REFERENCE / "models")).latents) == 10
+    assert (
+        len(measurement_model(sem.read_model("gebruiksmodel_items", REFERENCE / "models")).latents)
+        == 10
+    )
 
 
 def test_measurement_part_of_other_ways_of_writing():
@@ -440,7 +521,9 @@ def test_a_second_order_factor_has_the_latent_mean():
 
 
 def test_without_covariates():
-    model = without_covariates(sem.read_model("gebruiksmodel", REFERENCE / "models"), ("size", "b2c"))
+    model = without_covariates(
+        sem.read_model("gebruiksmodel", REFERENCE / "models"), ("size", "b2c")
+    )
     assert model.covariates == ("east",) and model.name == "gebruiksmodel"
     assert [name for name, _ in model.definitions] == [
         name for name, _ in sem.read_model("gebruiksmodel", REFERENCE / "models").definitions

@@ -162,7 +162,7 @@ def told(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     return " ".join(render(code, values) for code, values in parts)
 
 
-def as_json(values: Mapping[str, Any]) -> str:
+def as_json(values: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> str:
     """Return values as JSON text that is the same on every machine: sorted keys, 8 digits."""
     return json.dumps(_plain(values), sort_keys=True, ensure_ascii=False)
 

@@ -11,8 +11,12 @@ scaling factors of the restricted model (0) and the larger one (1):
 The c of 2001 can be negative in small samples; then MLR takes that of Satorra (2000), which cannot.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -21,16 +25,26 @@ from scipy.stats import chi2
 
 from semfit.fitting import inference
 from semfit.fitting.fitting import Fit
+from semfit.messages import Message, as_json, message
 from semfit.moments import saturated
 from semfit.moments.normal import NormalObjective
+from semfit.moments.sample import Sample
 from semfit.syntax.identification import listed
+
+if TYPE_CHECKING:
+    from semfit.fitting.search import Found
+    from semfit.testing.constraints import Refit
+
+Fitted: TypeAlias = "Fit | Refit"
+Row: TypeAlias = dict[str, Any]
+Key: TypeAlias = tuple[str, str, str, str]
 
 METHODS = ("default", "satorra.bentler.2010")
 NESTED = 1e-8  # largest discrepancy per row at which two models imply the same moments
 INDICES = ("cfi", "rmsea", "srmr")
 COLUMNS = """model npar n df chisq chisq_scaled aic bic cfi rmsea srmr fit_indices against nested
-chisq_diff df_diff p method delta_cfi delta_rmsea delta_srmr note""".split()
-TEXTS = ["against", "nested", "method", "note"]
+chisq_diff df_diff p method delta_cfi delta_rmsea delta_srmr note note_code note_values""".split()
+TEXTS = ["against", "nested", "method", "note", "note_code", "note_values"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +59,8 @@ class Difference:
     method : str
     scaling : float
         What the difference of chi-squares was divided by; NaN if it was not, or was shifted too.
-    note : str
-        What is unusual, or "".
+    reason : Message or None
+        What is unusual.
     """
 
     chisq: float
@@ -54,13 +68,20 @@ class Difference:
     p: float
     method: str
     scaling: float = np.nan
-    note: str = ""
+    reason: Message | None = None
+
+    @property
+    def note(self) -> str:
+        """What is unusual, in words, or ""."""
+        return str(self.reason or "")
 
 
 # ---- several models ------------------------------------------------------------------------------
 
 
-def compare(*fits, method="default"):
+def compare(
+    *fits: Fit | Sequence[Fit] | Mapping[str, Fit], method: str = "default"
+) -> pd.DataFrame:
     """Return one row per model, the least restricted first, each tested against one before it.
 
     Parameters
@@ -80,56 +101,77 @@ def compare(*fits, method="default"):
         the test: the nearest one before it in which it is nested, else the one before it), nested
         ("yes", "no", "unknown"; "" in the first row), chisq_diff, df_diff, p and method of the
         test, delta_cfi, delta_rmsea, delta_srmr (minus those of `against`), all NaN unless nested;
-        note (why something is NaN, or unusual).
+        note (why something is NaN, or unusual), note_code (its code, a key of ``semfit.MESSAGES``;
+        several are joined by "; "), note_values (JSON text: a list of the values of each code's
+        fields; "" without a note).
 
         aic and bic are given for fits to the rows and variables of the first fit that is passed:
         other likelihoods are of other things. WLSMV has none.
-
-    Notes
-    -----
-    R: ``lavTestLRT(fit_a, fit_b, ...)``, which tests each row against the row before it, nested or
-    not.
+        R: ``lavTestLRT(fit_a, fit_b, ...)``, which tests each row against the row before it, nested
+        or not.
 
     Raises
     ------
     ValueError
         Fewer than two fits, something that is no `Fit`, or an unknown method.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> data = semfit.example_data()
+    >>> two = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6")
+    >>> one = semfit.read_model("f =~ x1 + x2 + x3 + x4 + x5 + x6")
+    >>> table = semfit.compare({"two": semfit.fit(two, data), "one": semfit.fit(one, data)})
+    >>> table[["model", "df", "against", "nested", "chisq_diff", "df_diff"]].round(2)
+      model   df against nested  chisq_diff  df_diff
+    0   two  8.0                        NaN      NaN
+    1   one  9.0     two    yes      119.54      1.0
     """
-    named = _named(fits)
+    named = named_fits(fits)
     _check_method(method)
     first, column = next(iter(named.values())), index_column(named.values())
-    rows = {}
+    rows: dict[str, Row] = {}
     for name in sorted(named, key=lambda name: degrees_of_freedom(named[name])):
         one = named[name]
-        row = {"model": name, "fit_indices": column, **_own_columns(one, column), "note": []}
+        row: Row = {"model": name, "fit_indices": column, **_own_columns(one, column), "note": []}
         other = other_data(first, one)
         if other:
-            row |= {"aic": np.nan, "bic": np.nan, "note": [f"no aic and bic: {other}"]}
+            unknown = message("no_aic_and_bic", reason=other)
+            row |= {"aic": np.nan, "bic": np.nan, "note": [unknown]}
         if rows:
             before = {earlier: named[earlier] for earlier in rows}
             _enter_test(row, one, before, rows, method)
         rows[name] = row
     for row in rows.values():
-        row["note"] = "; ".join(note for note in row["note"] if note)
+        row |= note_columns([note for note in row["note"] if note])
     table = pd.DataFrame(list(rows.values()), columns=COLUMNS)
     table[TEXTS] = table[TEXTS].astype(object).where(table[TEXTS].notna(), "")
     return table
 
 
-def _named(fits):
-    """Return a dict of name to fit."""
+def note_columns(notes: Sequence[Message]) -> dict[str, str]:
+    """Return note, note_code and note_values of a row from what there is to say about it."""
+    return {
+        "note": "; ".join(map(str, notes)),
+        "note_code": "; ".join(note.code for note in notes),
+        "note_values": as_json([note.values for note in notes]) if notes else "",
+    }
+
+
+def named_fits(fits: Any) -> dict[str, Fit]:
+    """Return a dict of name to fit, whichever way the fits were passed."""
     if len(fits) == 1 and not isinstance(fits[0], Fit):
         fits = fits[0]
     named = fits if isinstance(fits, dict) else None
-    listed = list(named.values() if named is not None else fits)
-    if len(listed) < 2 or not all(isinstance(one, Fit) for one in listed):
+    every = list(named.values() if named is not None else fits)
+    if len(every) < 2 or not all(isinstance(one, Fit) for one in every):
         raise ValueError(
             "compare() takes two or more fits: fits, a list, or a dict of name to fit."
         )
-    return named or dict(zip(_unique([one.model.name for one in listed]), listed, strict=True))
+    return named or dict(zip(_unique([one.model.name for one in every]), every, strict=True))
 
 
-def _unique(names):
+def _unique(names: list[str]) -> list[str]:
     """Number the names that are there more than once: "model 1", "model 2"."""
     return [
         f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name
@@ -137,17 +179,17 @@ def _unique(names):
     ]
 
 
-def degrees_of_freedom(one):
+def degrees_of_freedom(one: Fit) -> int:
     """Return the degrees of freedom of a fit, converged or not."""
     return int(measure(one, "df"))
 
 
-def measure(one, name, column="standard"):
+def measure(one: Fit, name: str, column: str = "standard") -> float:
     """Return one fit measure of a fit."""
     return one.measures.set_index("measure")[column][name]
 
 
-def index_column(fits):
+def index_column(fits: Iterable[Fit]) -> str:
     """Return the best column of fit measures that all models have; a saturated one needs none."""
     tested = [one for one in fits if one.test is not None and degrees_of_freedom(one)]
     for column in ("robust", "scaled"):
@@ -156,7 +198,7 @@ def index_column(fits):
     return "standard"
 
 
-def _own_columns(one, column):
+def _own_columns(one: Fit, column: str) -> dict[str, float]:
     values = {name: measure(one, name) for name in ("npar", "n", "df", "chisq", "aic", "bic")}
     values["chisq_scaled"] = measure(one, "chisq", "scaled")
     values["srmr"] = measure(one, "srmr")
@@ -165,7 +207,9 @@ def _own_columns(one, column):
     return values
 
 
-def _enter_test(row, one, before, rows, method):
+def _enter_test(
+    row: Row, one: Fit, before: dict[str, Fit], rows: dict[str, Row], method: str
+) -> None:
     """Test a model against the nearest of those before it in which it is nested."""
     verdicts = {}
     for name in reversed(before):
@@ -174,10 +218,11 @@ def _enter_test(row, one, before, rows, method):
             break
     against = name if verdicts[name][0] == "yes" else list(before)[-1]
     row["against"], (row["nested"], reason) = against, verdicts[against]
-    row["note"] += [] if row["note"] and "other observed" in reason else [reason]  # said already
+    said = row["note"] and reason is not None and reason.code == "other_variables"
+    row["note"] += [] if said else [reason]
     if row["nested"] == "yes":
         test = chisq_difference(before[against], one, method)
-        row["note"].append(test.note)
+        row["note"].append(test.reason)
         row |= {"chisq_diff": test.chisq, "df_diff": test.df, "p": test.p, "method": test.method}
         row |= {f"delta_{index}": row[index] - rows[against][index] for index in INDICES}
 
@@ -185,40 +230,38 @@ def _enter_test(row, one, before, rows, method):
 # ---- what may be compared ------------------------------------------------------------------------
 
 
-def other_data(a, b):
-    """Return why two fits are not of the same data, or "" if they are."""
+def other_data(a: Fit, b: Fit) -> Message | None:
+    """Return why two fits are not of the same data; None if they are."""
     lacking = sorted({*a.model.observed} ^ {*b.model.observed})
     if lacking:
-        return (
-            f"other observed variables (only in one of the models: {listed(lacking)}); to leave a "
-            "path out but keep its variable, fix it to 0 (0*x)"
-        )
+        return message("other_variables", variables=listed(lacking))
     if {*a.model.covariates} != {*b.model.covariates}:
         differing = sorted({*a.model.covariates} ^ {*b.model.covariates})
-        return f"other fixed covariates ({', '.join(differing)})"
+        return message("other_covariates", variables=differing)
     if (a.group, a.groups) != (b.group, b.groups):
-        return f"other groups ({a.group} and {b.group})"
+        return message("other_groups", first=str(a.group), second=str(b.group))
     columns = sorted(a.rows.columns, key=str)
     if not a.rows[columns].equals(b.rows[columns]):
-        return f"other rows (n = {a.n_used} and {b.n_used})"
+        return message("other_rows", first=a.n_used, second=b.n_used)
     if {*a.layout.ordered} != {*b.layout.ordered}:
-        return "other ordered variables"
+        return message("other_ordered")
     if a.layout.mean_structure != b.layout.mean_structure:
-        return "one model has means and the other has not (mean_structure)"
-    return ""
+        return message("other_mean_structure")
+    return None
 
 
-def not_comparable(a, b):
-    """Return why the chi-squares of two fits have no difference, or ""."""
+def not_comparable(a: Fit, b: Fit) -> Message | None:
+    """Return why the chi-squares of two fits have no difference; None if they have one."""
     if (a.estimator, a.missing) != (b.estimator, b.missing):
-        return f"other estimators ({a.estimator} {a.missing} and {b.estimator} {b.missing})"
+        first, second = (f"{one.estimator} {one.missing}" for one in (a, b))
+        return message("other_estimators", first=first, second=second)
     for one in (a, b):
         if not one.converged or one.test is None:
-            return f"{one.model.name} did not converge"
+            return message("model_not_converged", model=one.model.name)
     return other_data(a, b)
 
 
-def nested_in(small, large):
+def nested_in(small: Fit, large: Fit) -> tuple[str, Message | None]:
     """Tell whether a model is nested in another ("yes", "no", "unknown"), and why not.
 
     The larger model is fitted to the moments that the smaller one implies (NET, Bentler & Satorra
@@ -231,8 +274,9 @@ def nested_in(small, large):
 
     Returns
     -------
-    verdict, reason : str
-        R: ``semTools::net(large, small)``.
+    verdict : str
+    reason : Message or None
+        Why it is not, or why that is not known. R: ``semTools::net(large, small)``.
     """
     reason = not_comparable(small, large)
     if reason:
@@ -240,14 +284,14 @@ def nested_in(small, large):
     found, discrepancy = matched(small, large)
     if discrepancy > NESTED:
         if not found.converged:
-            return "unknown", "the search for equal moments did not converge"
-        return "no", "not nested: the larger model cannot imply the same moments"
+            return "unknown", message("match_not_converged")
+        return "no", message("not_nested")
     if degrees_of_freedom(small) <= degrees_of_freedom(large):
-        return "no", "equivalent models: they imply the same moments, with as many parameters"
-    return "yes", ""
+        return "no", message("equivalent_models")
+    return "yes", None
 
 
-def matched(small, large):
+def matched(small: Fit, large: Fit) -> tuple[Found, float]:
     """Return where the larger model comes nearest to the smaller one's moments, and how near."""
     from semfit.fitting.search import scoring  # loads semopy
 
@@ -261,7 +305,7 @@ def matched(small, large):
     return found[nearest], abs(distances[nearest])
 
 
-def _target(small, large):
+def _target(small: Fit, large: Fit) -> tuple[Any, float]:
     """Return the larger model's objective for the smaller's implied moments, and its floor."""
     objective, theta = large.objective, small.point.theta
     if large.estimator == "WLSMV":
@@ -282,7 +326,7 @@ def _target(small, large):
     )
 
 
-def _as_sample(sample, mean, cov):
+def _as_sample(sample: Sample, mean: np.ndarray, cov: np.ndarray) -> Sample:
     """Return a sample without missing values that has these moments."""
     n, p = sample.n, len(mean)
     return replace(
@@ -299,7 +343,7 @@ def _as_sample(sample, mean, cov):
     )
 
 
-def _statistic_names(one):
+def _statistic_names(one: Fitted) -> list[list[tuple]]:
     """Return what each statistic of a WLSMV fit is, group by group."""
     names = np.array(one.model.observed, dtype=object)
     result = []
@@ -311,7 +355,7 @@ def _statistic_names(one):
     return result
 
 
-def _implied_like(small, large):
+def _implied_like(small: Fit, large: Fit) -> list[np.ndarray]:
     """Return the statistics that the smaller WLSMV model implies, in the larger one's order."""
     residuals = small.objective.residuals(small.point.theta)
     names = zip(_statistic_names(small), _statistic_names(large), strict=True)
@@ -320,7 +364,7 @@ def _implied_like(small, large):
     return [(group.values - residual)[order] for group, residual, order in parts]
 
 
-def _carried_over(small, large):
+def _carried_over(small: Fit, large: Fit) -> np.ndarray:
     """Return the larger model's parameters with the smaller's values; what it lacks is 0."""
     table, values = small.layout.table, small.point.values(small.point.theta)
     known = dict(zip(map(_key, table.itertuples()), values, strict=True))
@@ -333,7 +377,7 @@ def _carried_over(small, large):
     return theta
 
 
-def _key(row):
+def _key(row: Any) -> Key:
     pair = tuple(sorted((row.lhs, row.rhs))) if row.op == "~~" else (row.lhs, row.rhs)
     return row.op, *pair, row.group
 
@@ -341,7 +385,7 @@ def _key(row):
 # ---- chi-square differences ----------------------------------------------------------------------
 
 
-def difference(large, small, method="default"):
+def difference(large: Fit, small: Fit, method: str = "default") -> Difference:
     """Test a model against a larger one in which it is nested.
 
     Parameters
@@ -387,14 +431,14 @@ def difference(large, small, method="default"):
     return chisq_difference(large, small, method)
 
 
-def _check_method(method):
+def _check_method(method: str) -> None:
     if method not in METHODS:
         raise ValueError(f"method={method!r} does not exist; there are: {', '.join(METHODS)}.")
 
 
-def chisq_difference(large, small, method="default"):
+def chisq_difference(large: Fit, small: Fitted, method: str = "default") -> Difference:
     """Return the `Difference` of models that are known to be nested; see `difference`."""
-    chisq, df = small.test.chisq - large.test.chisq, small.test.df - large.test.df
+    chisq, df = _steps_apart(large, small)
     if large.estimator == "WLSMV":
         slope, shift = satorra_2000(large, small)
         result = Difference(slope * chisq + shift, df, np.nan, "Satorra 2000")
@@ -402,33 +446,45 @@ def chisq_difference(large, small, method="default"):
         result = _scaled_difference(large, small, method)
     else:
         result = Difference(chisq, df, np.nan, "difference")
-    note = result.note
+    reason = result.reason
     if chisq < -NESTED * large.n_used:
-        note = "the restricted model fits better: the larger one is not at its best solution"
-    return replace(result, p=float(chi2.sf(result.chisq, df)), note=note)
+        reason = message("restricted_fits_better")
+    return replace(result, p=float(chi2.sf(result.chisq, df)), reason=reason)
 
 
-def _scaled_difference(large, small, method):
-    chisq, df = small.test.chisq - large.test.chisq, small.test.df - large.test.df
+def its_test(one: Fitted) -> inference.Test:
+    """Return the test of a fit that is known to have one."""
+    return cast(inference.Test, one.test)
+
+
+def _steps_apart(large: Fitted, small: Fitted) -> tuple[float, int]:
+    """Return the differences of chi-squares and degrees of freedom."""
+    a, b = its_test(large), its_test(small)
+    return b.chisq - a.chisq, b.df - a.df
+
+
+def _scaled_difference(large: Fit, small: Fitted, method: str) -> Difference:
+    chisq, df = _steps_apart(large, small)
+    reason = None
     if method.endswith("2010"):
-        name, scaling, note = "Satorra-Bentler 2010 scaled", scaling_2010(large, small), ""
+        name, scaling = "Satorra-Bentler 2010 scaled", scaling_2010(large, cast(Fit, small))
     else:
-        name, note = "Satorra-Bentler 2001 scaled", ""
-        scaling = (small.test.df * small.test.scaling - _weight(large.test)) / df
+        name = "Satorra-Bentler 2001 scaled"
+        scaling = (_weight(its_test(small)) - _weight(its_test(large))) / df
         if not scaling > 0:
-            note = f"the scaling of 2001 is not positive ({scaling:.3f})"
+            reason = message("scaling_2001_not_positive", scaling=scaling)
             name, scaling = "Satorra 2000 scaled", positive_scaling(large, small)
     if not scaling > 0:
-        note, scaling = f"no test: the scaling factor is not positive ({scaling:.3f})", np.nan
-    return Difference(chisq / scaling, df, np.nan, name, float(scaling), note)
+        reason, scaling = message("scaling_not_positive", scaling=scaling), np.nan
+    return Difference(chisq / scaling, df, np.nan, name, float(scaling), reason)
 
 
-def _weight(test):
+def _weight(test: inference.Test) -> float:
     """Return degrees of freedom times scaling factor: 0 for a saturated model."""
     return test.df * test.scaling if test.df else 0.0
 
 
-def scaling_2010(large, small):
+def scaling_2010(large: Fit, small: Fit) -> float:
     """Return the scaling of the difference by Satorra & Bentler (2010).
 
     (d_0 c_0 - d_1 c_10) / (d_0 - d_1), with c_10 the factor of the larger model at the estimates of
@@ -436,13 +492,13 @@ def scaling_2010(large, small):
     MLR it may not be. R: ``lavTestLRT(large, small, method = "satorra.bentler.2010")``.
     """
     found, _ = matched(small, large)
-    objective, df = large.objective, large.test.df
+    objective, df = large.objective, its_test(large).df
     trace = inference.saturated_trace(objective.samples, large.model, large.layout.mean_structure)
     factor = inference.yuan_bentler(objective, found.theta, df, trace) if df else 1.0
-    return (small.test.df * small.test.scaling - df * factor) / (small.test.df - df)
+    return (_weight(its_test(small)) - df * factor) / (its_test(small).df - df)
 
 
-def positive_scaling(large, small):
+def positive_scaling(large: Fit, small: Fitted) -> float:
     """Return the scaling of the difference by Satorra (2000), positive by construction.
 
     tr[(A P A')^-1 A V A'] / rank(A), with A the restrictions, P the inverse of the observed
@@ -462,7 +518,7 @@ def positive_scaling(large, small):
     return float(np.trace(np.linalg.solve(ordinary, robust)) / len(restrictions))
 
 
-def satorra_2000(large, small):
+def satorra_2000(large: Fit, small: Fitted) -> tuple[float, float]:
     """Return (a, b): a X2 + b is the difference of WLSMV chi-squares with its mean and variance.
 
     With Delta, W, Gamma and the information E of the larger model, and A the restrictions:
@@ -485,7 +541,7 @@ def satorra_2000(large, small):
     return slope, m - slope * np.trace(product)
 
 
-def _restrictions(large, small, weight=None):
+def _restrictions(large: Fit, small: Fitted, weight: np.ndarray | None = None) -> np.ndarray:
     """Return A (m, k): what the restricted model forbids to the parameters of the larger one.
 
     The complement of the changes of its parameters that the restricted model's can make, found by
@@ -502,7 +558,7 @@ def _restrictions(large, small, weight=None):
     return u[:, len(small.layout.parameters) :].T
 
 
-def _moments(one):
+def _moments(one: Fitted) -> tuple[list[tuple], np.ndarray]:
     """Return what each moment of a fit is, and the derivatives of all, (q, k)."""
     objective, theta = one.objective, one.point.theta
     if one.estimator == "WLSMV":

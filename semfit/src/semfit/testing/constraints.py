@@ -4,8 +4,12 @@ The three classic tests of a restriction: `wald` needs the larger model only, `s
 restricted one, a chi-square difference (`compare`) both.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +18,7 @@ from scipy.stats import chi2
 from semfit.fitting import inference
 from semfit.fitting.dwls import DwlsObjective
 from semfit.fitting.estimates import Point, derivative
+from semfit.fitting.fitting import Fit
 from semfit.moments.implied import Structure
 from semfit.moments.normal import NormalObjective
 from semfit.syntax.formula import evaluate, names_in
@@ -26,7 +31,7 @@ RANK = 1e-9  # of eigenvalues, relative to the largest
 # ---- Wald ----------------------------------------------------------------------------------------
 
 
-def wald(one, constraints):
+def wald(one: Fit, constraints: str | Iterable[str]) -> pd.DataFrame:
     """Test equations between the labelled parameters of one fit, without another fit.
 
     With g the left minus the right sides, J their derivatives and V the covariance matrix of the
@@ -50,6 +55,15 @@ def wald(one, constraints):
     ValueError
         No solution; something that is not an equation; an unknown label (the message lists them);
         constraints of which one follows from the others.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + b*x2 + c*x3; g =~ x4 + x5 + x6; g ~ f")
+    >>> fit = semfit.fit(model, semfit.example_data())
+    >>> semfit.wald(fit, "b == c").round(3)
+      constraints  chisq  df      p
+    0      b == c  0.217   1  0.641
     """
     if not one.converged or not np.isfinite(one.point.vcov).all():
         raise ValueError("There is no Wald test without standard errors: see fit.problems.")
@@ -67,7 +81,7 @@ def wald(one, constraints):
             f"{', '.join(dict.fromkeys(known)) or 'none'}."
         )
 
-    def gaps(theta):
+    def gaps(theta: np.ndarray) -> np.ndarray:
         rows = one.point.values(theta)
         values = {n: v for n, v in zip(layout.table["label"], rows, strict=True) if n}
         values |= zip(dict(layout.definitions), one.point.defined(rows), strict=True)
@@ -78,7 +92,7 @@ def wald(one, constraints):
     return pd.DataFrame([{"constraints": text, "chisq": chisq, "df": df, "p": chi2.sf(chisq, df)}])
 
 
-def _sides(text):
+def _sides(text: str) -> list[str]:
     """Return the two formulas of an equation."""
     sides = [side.strip() for side in text.split("==")]
     if len(sides) != 2 or not all(sides):
@@ -86,7 +100,7 @@ def _sides(text):
     return sides
 
 
-def wald_statistic(gaps, point):
+def wald_statistic(gaps: Callable[[np.ndarray], np.ndarray], point: Point) -> tuple[float, int]:
     """Return (chisq, df) of the hypothesis that functions of the parameters are 0."""
     values = np.real(gaps(point.theta.astype(complex)))
     slopes = derivative(gaps, point.theta).reshape(len(point.theta), len(values))
@@ -103,7 +117,7 @@ def wald_statistic(gaps, point):
 # ---- score ---------------------------------------------------------------------------------------
 
 
-def score_tests(one):
+def score_tests(one: Fit) -> pd.DataFrame:
     """Test each equality between parameters: what would chi-square do if it were released?
 
     With s and I the derivatives of the log-likelihood and the expected information of all rows of
@@ -128,6 +142,16 @@ def score_tests(one):
     ------
     ValueError
         No solution, or no equality.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + b*x2 + b*x3; g =~ x4 + x5 + x6")
+    >>> fit = semfit.fit(model, semfit.example_data())
+    >>> semfit.score_tests(fit)[["lhs", "op", "rhs", "released_from", "chisq", "df", "p"]].round(3)
+      lhs  op rhs   released_from  chisq  df     p
+    0   f  =~  x3         f =~ x2  0.205   1  0.65
+    1              all equalities  0.205   1  0.65
     """
     if not one.converged or one.test is None:
         raise ValueError("There are no score tests without a solution: see fit.problems.")
@@ -160,13 +184,13 @@ def score_tests(one):
     return result[order]
 
 
-def _written(row):
+def _written(row: pd.Series) -> str:
     """Return a parameter as one writes it, with its group."""
     text = f"{row['lhs']} ~ 1" if row["op"] == "~1" else f"{row['lhs']} {row['op']} {row['rhs']}"
     return f"{text} ({row['group']})" if row["group"] else text
 
 
-def _unrestricted(one, n_rows):
+def _unrestricted(one: Fit, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the score and expected information of every free row, none equal to another."""
     objective, start, structures = copy(one.objective), 0, []
     for structure in one.objective.structures:
@@ -187,7 +211,9 @@ def _unrestricted(one, n_rows):
     return -gradient / 2, hessian / 2
 
 
-def _released(score, information, free):
+def _released(
+    score: np.ndarray, information: np.ndarray, free: np.ndarray
+) -> tuple[float, np.ndarray]:
     """Return the chi-square, and the change of every row, of a step within the free directions."""
     inner = free.T @ information @ free
     scale = np.sqrt(np.diag(inner))
@@ -196,12 +222,12 @@ def _released(score, information, free):
     return float(score @ free @ step), free @ step
 
 
-def _scaled(matrix):
+def _scaled(matrix: np.ndarray) -> np.ndarray:
     scale = np.sqrt(np.diag(matrix))
     return matrix / np.outer(scale, scale)
 
 
-def holm(p):
+def holm(p: Any) -> np.ndarray:
     """Return p-values corrected by Holm (1979) for their number; NaN stays NaN and does not count.
 
     As ``p.adjust(p, "holm")``, without the garbage collection of a quarter of a second that
@@ -232,7 +258,7 @@ class Refit:
     converged: bool
 
 
-def layout_with(one, equal, free):
+def layout_with(one: Fit, equal: Sequence[str], free: Sequence[str]) -> Layout:
     """Return the layout of a fit with other equalities across groups."""
     table = one.layout.table
     counts = table[(table["op"] == "|") & (table["group"] == one.groups[0])].groupby("lhs").size()
@@ -247,7 +273,7 @@ def layout_with(one, equal, free):
     )
 
 
-def refit(one, layouts):
+def refit(one: Fit, layouts: Iterable[Layout]) -> list[Refit]:
     """Return a `Refit` for each layout of the model of a fit, starting from its estimates."""
     from semfit.fitting.search import scoring  # loads semopy
 

@@ -1,18 +1,23 @@
 """Do regression paths differ between groups?"""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
 from semfit.fitting import estimates, requirements
-from semfit.fitting.diagnostics import CASES_PER_PARAMETER
 from semfit.fitting.fitting import Fit, fit
+from semfit.messages import Message, message, told
 from semfit.syntax.formula import names_in
-from semfit.testing.compare import chisq_difference
+from semfit.syntax.model import Model
+from semfit.testing.compare import chisq_difference, note_columns
 from semfit.testing.constraints import holm, layout_with, refit, wald_statistic
-from semfit.testing.groups import group_sizes, rebuilt
+from semfit.testing.groups import few_cases, group_sizes, groups_compared, rebuilt
 
 DIFFERENT = 0.05  # p after Holm's correction, for the message
 
@@ -28,7 +33,8 @@ class PathDifferences:
         std_all_<group> of each group; difference, difference_se, ci_low, ci_high (second minus first
         group, 95 %; NaN with more groups); wald_chisq, wald_df, wald_p, wald_p_holm; lrt_chisq,
         lrt_df, lrt_p, lrt_p_holm, lrt_method (this path equal, the others not, against none equal;
-        scaled for MLR and WLSMV); note. Holm's correction is over the paths.
+        scaled for MLR and WLSMV); note, note_code and note_values as in `compare`. Holm's correction
+        is over the paths.
     fit : Fit
         With all paths free.
     dropped : tuple of str
@@ -36,26 +42,30 @@ class PathDifferences:
     group_sizes, problems : DataFrame
         As in `Invariance`, without step.
     message : str
+        In words what differs, and what is doubtful about it.
+    message_parts : tuple of (str, dict)
+        The sentences of `message`, each a code of ``semfit.MESSAGES`` and the values of its fields.
     """
 
     table: pd.DataFrame = field(repr=False)
     fit: Fit = field(repr=False)
-    dropped: tuple
+    dropped: tuple[str, ...]
     group_sizes: pd.DataFrame = field(repr=False)
     problems: pd.DataFrame = field(repr=False)
     message: str
+    message_parts: tuple[Message, ...] = field(repr=False)
 
 
 def path_differences(
-    model,
-    data,
-    group,
-    estimator="MLR",
-    missing="fiml",
-    equal=("loadings",),
-    free=(),
-    ordered=(),
-):
+    model: Model,
+    data: pd.DataFrame,
+    group: str,
+    estimator: str = "MLR",
+    missing: str = "fiml",
+    equal: str | Sequence[str] = ("loadings",),
+    free: str | Sequence[str] = (),
+    ordered: str | Sequence[str] = (),
+) -> PathDifferences:
     """Test which regression paths differ between groups.
 
     Parameters
@@ -80,6 +90,17 @@ def path_differences(
     ValueError
         The model has no path that is free in each group, "regressions" are made equal, and what
         `fit` refuses.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; g ~ f + age")
+    >>> result = semfit.path_differences(model, semfit.example_data(), "group", "ML", "listwise")
+    >>> result.table[["path", "difference", "ci_low", "ci_high", "wald_p", "lrt_p"]].round(3)
+            path  difference  ci_low  ci_high  wald_p  lrt_p
+    0      g ~ f       0.059  -0.256    0.373   0.715  0.721
+    1    g ~ age      -0.073  -0.255    0.110   0.436  0.445
+    2  all paths         NaN     NaN      NaN   0.691  0.727
     """
     equal = (equal,) if isinstance(equal, str) else tuple(equal)
     if "regressions" in equal:
@@ -94,12 +115,11 @@ def path_differences(
         raise ValueError("The model has no regression path that is free in each group.")
     table = _path_table(one, paths)
     sizes = group_sizes(one)
-    return PathDifferences(
-        table, one, dropped, sizes, one.problems, _path_message(one, table, dropped, sizes)
-    )
+    parts = _message_parts(one, table, dropped, sizes)
+    return PathDifferences(table, one, dropped, sizes, one.problems, told(parts), parts)
 
 
-def _free_paths(one):
+def _free_paths(one: Fit) -> dict[str, list[int]]:
     """Return a dict of path ("y ~ x") to the places of its rows, for paths of each group's own."""
     table = one.layout.table.reset_index(drop=True)
     paths = table[table["op"] == "~"].assign(path=lambda t: t["lhs"] + " ~ " + t["rhs"])
@@ -111,7 +131,7 @@ def _free_paths(one):
     }
 
 
-def _path_table(one, paths):
+def _path_table(one: Fit, paths: dict[str, list[int]]) -> pd.DataFrame:
     """Return `PathDifferences.table`."""
     table = pd.DataFrame({"path": [*paths, "all paths"]})
     parts = table["path"].str.split(" ~ ", expand=True)
@@ -127,14 +147,14 @@ def _path_table(one, paths):
     for kind in ("wald", "lrt"):
         table[f"{kind}_p_holm"] = [*holm(table[f"{kind}_p"][:-1]), np.nan]
     order = """difference difference_se ci_low ci_high wald_chisq wald_df wald_p wald_p_holm lrt_chisq
-    lrt_df lrt_p lrt_p_holm lrt_method note""".split()
+    lrt_df lrt_p lrt_p_holm lrt_method note note_code note_values""".split()
     return table[[*table.columns.drop(order), *order]]
 
 
-def _wald(one, places):
+def _wald(one: Fit, places: np.ndarray) -> dict[str, float]:
     """Return the Wald test that paths (rows by groups) do not differ; the difference, if one."""
 
-    def gaps(theta):
+    def gaps(theta: np.ndarray) -> np.ndarray:
         values = one.point.values(theta)[places]
         return (values[:, 1:] - values[:, :1]).ravel()
 
@@ -147,42 +167,42 @@ def _wald(one, places):
     return dict(zip(names, one_row[["estimate", "se", "ci_low", "ci_high"]], strict=True)) | row
 
 
-def _likelihood_ratios(one, paths):
+def _likelihood_ratios(one: Fit, paths: list[str]) -> list[dict[str, Any]]:
     """Return the chi-square difference of each path being equal, and of all."""
     equal, free = (*one.options["equal"], "regressions"), one.options["free"]
     others = [[other for other in paths if other != path] for path in paths] + [[]]
     layouts = [layout_with(one, equal, (*free, *rest)) for rest in others]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for small in refit(one, layouts):
         if not small.converged:
-            rows.append({"lrt_method": "", "note": "the model with equal paths did not converge"})
+            note = note_columns([message("equal_paths_not_converged")])
+            rows.append({"lrt_method": "", **note})
             continue
         test = chisq_difference(one, small)
         row = {"lrt_chisq": test.chisq, "lrt_df": test.df, "lrt_p": test.p}
-        rows.append(row | {"lrt_method": test.method, "note": test.note})
+        note = note_columns([test.reason] if test.reason else [])
+        rows.append(row | {"lrt_method": test.method, **note})
     return rows
 
 
-def _path_message(one, table, dropped, sizes):
-    """Return in words what differs, and what is doubtful about it."""
-    each = ", ".join(f"{row.group}: n = {row.n}" for row in sizes.itertuples())
-    text = f"{one.model.name} by {one.group} ({each}), {one.estimator}. "
+def _message_parts(
+    one: Fit, table: pd.DataFrame, dropped: tuple[str, ...], sizes: pd.DataFrame
+) -> tuple[Message, ...]:
+    """Return what differs, and what is doubtful about it."""
+    parts = [groups_compared(one, sizes)]
     if dropped:
-        text += f"Left out, constant in a group: {', '.join(dropped)}. "
-    own = table.iloc[:-1]
-    differ = own.loc[own["lrt_p_holm"] < 0.05, "path"].tolist()
-    text += f"Paths that differ (p < .05 after Holm): {', '.join(differ) or 'none'}; all paths "
-    text += (
-        f"together p = {table['lrt_p'].iloc[-1]:.3f}. Paths are comparable only if loadings are "
-    )
-    text += "equal: see invariance()."
-    few = sizes["cases_per_parameter"].min()
-    if few < CASES_PER_PARAMETER:
-        text += f" Only {few:.1f} cases per parameter in the smallest group: unsteady."
-    return text
+        parts.append(message("left_out_constant", variables=dropped))
+    own, p = table.iloc[:-1], float(table["lrt_p"].iloc[-1])
+    differ = own.loc[own["lrt_p_holm"] < DIFFERENT, "path"].tolist()
+    if differ:
+        parts.append(message("paths_differ", paths=differ, p=p))
+    else:
+        parts.append(message("no_path_differs", p=p))
+    parts.append(message("paths_need_equal_loadings"))
+    return (*parts, *few_cases(sizes))
 
 
-def without_covariates(model, names):
+def without_covariates(model: Model, names: Collection[str]) -> Model:
     """Return a model without these covariates, their paths and the effects that use these."""
     kept = [t for t in model.terms if not (t["op"] == "~" and t["rhs"] in names)]
     lost = {t["modifier"] for t in model.terms} - {t["modifier"] for t in kept}
@@ -195,7 +215,9 @@ def without_covariates(model, names):
     return rebuilt(model.name, kept, definitions)
 
 
-def _varying(model, data, group, missing):
+def _varying(
+    model: Model, data: pd.DataFrame, group: str, missing: str
+) -> tuple[Model, tuple[str, ...]]:
     """Return the model without covariates that have one value in some group, and their names."""
     dropped = (group,) if group in model.covariates else ()
     model = without_covariates(model, dropped) if dropped else model

@@ -5,17 +5,26 @@ covariances and paths; with equal intercepts too, latent means; with equal resid
 observed means and scores (Meredith 1993; Vandenberg & Lance 2000).
 """
 
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from semfit.fitting import estimates
 from semfit.fitting.diagnostics import CASES_PER_PARAMETER
-from semfit.fitting.fitting import fit
-from semfit.syntax.model import Model, read_model
+from semfit.fitting.fitting import Fit, fit
+from semfit.messages import Message, as_json, message, told
+from semfit.syntax.model import Model, Term, read_model
 from semfit.testing.compare import chisq_difference, compare, measure
 from semfit.testing.constraints import holm, layout_with, refit, score_tests
+
+Equalities: TypeAlias = Mapping[str, tuple[str, ...]]
+Row: TypeAlias = dict[str, Any]
 
 STEPS = {
     "configural": (),
@@ -26,11 +35,12 @@ STEPS = {
 ORDERED_STEPS = {"configural": (), "scalar": ("loadings", "thresholds", "intercepts")}
 OPERATOR = {"loadings": "=~", "thresholds": "|", "intercepts": "~1", "residuals": "~~"}
 ALLOWED = {
-    "configural": "which items belong together; nothing in numbers",
-    "metric": "covariances and paths of latent variables",
-    "scalar": "latent means, covariances and paths",
-    "strict": "observed means and scale scores, latent means, covariances and paths",
+    "configural": "allowed_structure",
+    "metric": "allowed_covariances",
+    "scalar": "allowed_latent_means",
+    "strict": "allowed_observed_means",
 }
+HOLDS = ("holds", "holds_partially")
 # Chen (2007, p. 501): non-invariance if CFI falls by so much or more, supplemented by a rise of RMSEA
 # or of SRMR of so much or more
 CHEN = {
@@ -56,12 +66,14 @@ class Invariance:
         One row per step: step, equal, freed, npar, chisq (scaled for MLR and WLSMV), df, p, cfi,
         rmsea, srmr, fit_indices (the column of ``fit.measures`` of cfi and rmsea; srmr is standard),
         chisq_diff, df_diff, p_diff and method (against the step before it, see `compare`),
-        delta_cfi, delta_rmsea, delta_srmr, verdict ("holds", "holds partially", "fails",
-        "undecided", "not tested: ..."), reason, allowed (what groups may be compared on).
+        delta_cfi, delta_rmsea, delta_srmr; verdict, reason (in words), reason_code and allowed (what
+        groups may be compared on) are codes of ``semfit.MESSAGES``, and `values` the fields of all
+        three, as JSON text. Verdicts: holds, holds_partially, fails, undecided, not_tested.
     level : str
         The last step that holds; "" if not even the first does.
     cutoffs : DataFrame
-        step, cfi, rmsea, srmr (limits), source, reason.
+        step, cfi, rmsea, srmr (limits), source (a code: limits_own, limits_chen), reason (why these;
+        in words), reason_code, values (its fields, as JSON text).
     group_sizes : DataFrame
         group, n, parameters (of the group, in the first step), cases_per_parameter.
     latent_means : DataFrame
@@ -74,6 +86,9 @@ class Invariance:
     problems : DataFrame
         step, and the columns of ``fit.problems``, of all fits.
     message : str
+        In words what holds, and what is doubtful about it.
+    message_parts : tuple of (str, dict)
+        The sentences of `message`, each a code of ``semfit.MESSAGES`` and the values of its fields.
     """
 
     model: Model
@@ -87,12 +102,13 @@ class Invariance:
     suggestions: pd.DataFrame = field(repr=False)
     problems: pd.DataFrame = field(repr=False)
     message: str
+    message_parts: tuple[Message, ...] = field(repr=False)
 
 
 # ---- parts of a model ----------------------------------------------------------------------------
 
 
-def measurement_model(model):
+def measurement_model(model: Model) -> Model:
     """Return the measurement part of a model: loadings and residual covariances of indicators.
 
     Regressions, covariates, effects (``:=``) and means of latent variables are left out, and latent
@@ -100,12 +116,33 @@ def measurement_model(model):
     variable was fixed and its first loading freed (``NA*``), the first indicator sets the scale: a
     fixed variance in every group would be a restriction.
 
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    Model
+        R: none; it is what one would write by hand.
+
     Raises
     ------
     ValueError
         The model has no ``=~`` line.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; g ~ f + age")
+    >>> print(semfit.measurement_model(model).text)
+    f =~ x1
+    f =~ x2
+    f =~ x3
+    g =~ x4
+    g =~ x5
+    g =~ x6
     """
-    latents, kept = {*model.latents}, []
+    latents, kept = {*model.latents}, list[Term]()
     indicators = {term["rhs"] for term in model.terms if term["op"] == "=~"}
     if not latents:
         raise ValueError(
@@ -115,7 +152,7 @@ def measurement_model(model):
     for term in model.terms:
         lhs, op, rhs = term["lhs"], term["op"], term["rhs"]
         if op == "=~":
-            kept.append(term | {"modifier": None} if (lhs, rhs) in unscaled.items() else term)
+            kept.append({**term, "modifier": None} if (lhs, rhs) in unscaled.items() else term)
         elif op == "~~" and lhs not in unscaled:
             among = {lhs, rhs} <= indicators or (lhs == rhs and lhs in latents)
             kept += [term] if among else []
@@ -124,7 +161,7 @@ def measurement_model(model):
     return rebuilt(f"{model.name} (measurement)", kept)
 
 
-def _without_marker(model):
+def _without_marker(model: Model) -> dict[str, str]:
     """Return latent variables that a fixed variance scales, with their first indicator."""
     loadings = [term for term in model.terms if term["op"] == "=~"]
     first = {term["lhs"]: term for term in reversed(loadings)}
@@ -138,14 +175,14 @@ def _without_marker(model):
     }
 
 
-def rebuilt(name, terms, definitions=()):
+def rebuilt(name: str, terms: Iterable[Term], definitions: Iterable[tuple[str, str]] = ()) -> Model:
     """Return the model of these terms and definitions."""
     lines = [_as_text(term) for term in terms]
     lines += [f"{label} := {formula}" for label, formula in definitions]
     return replace(read_model("\n".join(lines)), name=name)
 
 
-def _as_text(term):
+def _as_text(term: Term) -> str:
     modifier = term["modifier"]
     if isinstance(modifier, tuple):
         modifier = f"c({', '.join(modifier)})"
@@ -157,16 +194,16 @@ def _as_text(term):
 
 
 def invariance(
-    model,
-    data,
-    group,
-    estimator="MLR",
-    missing="fiml",
-    steps=None,
-    free=(),
-    ordered=(),
-    measurement_only=True,
-):
+    model: Model,
+    data: pd.DataFrame,
+    group: str,
+    estimator: str = "MLR",
+    missing: str = "fiml",
+    steps: str | Sequence[str] | None = None,
+    free: str | Sequence[str] = (),
+    ordered: str | Sequence[str] = (),
+    measurement_only: bool = True,
+) -> Invariance:
     """Test measurement invariance across groups in steps.
 
     Parameters
@@ -191,6 +228,8 @@ def invariance(
     Returns
     -------
     Invariance
+        R: ``cfa(measurement, data, group = group, group.equal = c("loadings", "intercepts"),
+        group.partial = free)`` for each step, ``lavTestLRT()`` and ``lavTestScore()``.
 
     Raises
     ------
@@ -208,11 +247,21 @@ def invariance(
     simulations were of ordinary maximum likelihood with two groups; for MLR the limits are put to
     the robust indices. Steps after one that does not hold are fitted, but not judged.
 
-    R: ``cfa(measurement, data, group = group, group.equal = c("loadings", "intercepts"),
-    group.partial = free)`` for each step, ``lavTestLRT()`` and ``lavTestScore()``.
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6")
+    >>> data = semfit.example_data()
+    >>> result = semfit.invariance(model, data, "group", "ML", "listwise", ["configural", "scalar"])
+    >>> result.table[["step", "df", "chisq_diff", "delta_cfi", "verdict"]].round(3)
+             step    df  chisq_diff  delta_cfi verdict
+    0  configural  16.0         NaN        NaN   holds
+    1      scalar  24.0       1.742        0.0   holds
+    >>> result.level
+    'scalar'
     """
     known = ORDERED_STEPS if estimator == "WLSMV" else STEPS
-    steps = _check_steps(known if steps is None else steps, known)
+    steps = _check_steps([*known] if steps is None else steps, known)
     if measurement_only:
         model = measurement_model(model)
     free = tuple([free] if isinstance(free, str) else free)
@@ -225,10 +274,11 @@ def invariance(
     sizes = group_sizes(fits["configural"])
     cutoffs = cutoff_table(steps, sizes["n"].to_numpy())
     table = _step_table(fits, known, new, free, cutoffs)
-    held = table.loc[table["verdict"].str.startswith("holds"), "step"]
+    held = table.loc[table["verdict"].isin(HOLDS), "step"]
     means = latent_means(fits["scalar"]) if "scalar" in set(held) else pd.DataFrame()
     test = _means_test(fits["scalar"]) if len(means) else pd.DataFrame()
     level = held.iloc[-1] if len(held) else ""
+    parts = _message_parts(fits, table, level, sizes, cutoffs)
     return Invariance(
         model=model,
         fits=fits,
@@ -240,11 +290,12 @@ def invariance(
         means_test=test,
         suggestions=_suggestions(fits, new),
         problems=_problems(fits),
-        message=_message(fits, table, level, sizes, cutoffs),
+        message=told(parts),
+        message_parts=parts,
     )
 
 
-def _check_steps(steps, known):
+def _check_steps(steps: str | Sequence[str], known: Equalities) -> list[str]:
     """Return the steps in their order; refuse others."""
     steps = [steps] if isinstance(steps, str) else list(steps)
     unknown = [step for step in steps if step not in STEPS]
@@ -264,16 +315,17 @@ def _check_steps(steps, known):
     return [step for step in known if step in steps]
 
 
-def _new_equalities(steps, known):
+def _new_equalities(steps: Sequence[str], known: Equalities) -> dict[str, list[str]]:
     """Return the operators of what each step makes equal that the step before it does not."""
-    before, result = set(), {}
+    before: set[str] = set()
+    result = {}
     for step in steps:
         result[step] = [OPERATOR[kind] for kind in known[step] if kind not in before]
         before |= {*known[step]}
     return result
 
 
-def group_sizes(one):
+def group_sizes(one: Fit) -> pd.DataFrame:
     """Return group, n, parameters (of the group), cases_per_parameter of a fit."""
     table = one.layout.table
     own = table[table["parameter"] != ""].groupby("group", sort=False)["parameter"].nunique()
@@ -284,83 +336,127 @@ def group_sizes(one):
     )
 
 
-def cutoff_table(steps, sizes):
-    """Return the limits of each step: step, cfi, rmsea, srmr, source, reason."""
-    total, ratio = int(np.sum(sizes)), np.max(sizes) / np.min(sizes)
-    small = [f"{total} rows, not more than {LARGE_N}"] if total <= LARGE_N else []
-    if ratio > ABOUT_EQUAL:
-        small.append(f"unequal groups, {ratio:.2f} to 1")
-    reason = " and ".join(small) or f"{total} rows, groups of about equal size ({ratio:.2f} to 1)"
+def cutoff_table(steps: Sequence[str], sizes: np.ndarray) -> pd.DataFrame:
+    """Return the limits of each step, `Invariance.cutoffs`."""
+    small, reason = _which_limits(int(np.sum(sizes)), float(np.max(sizes) / np.min(sizes)))
     limits = CHEN["small" if small else "large"]
-    rows = [("configural", *CONFIGURAL, "custom: level of fit", "")]
+    told_why = (str(reason), reason.code, as_json(reason.values))
+    rows: list[tuple] = [("configural", *CONFIGURAL, "limits_own", "", "", "")]
     for step in steps:
         if step != "configural":
-            row = limits["metric" if step == "metric" else "others"]
-            rows.append((step, -row[0], *row[1:], "Chen (2007): change of fit", reason))
-    return pd.DataFrame(rows, columns="step cfi rmsea srmr source reason".split())
-
-
-def _step_table(fits, known, new, free, cutoffs):
-    """Return `Invariance.table`."""
-    compared = compare(fits).set_index("model")
-    limits, rows, failed, freed = cutoffs.set_index("step"), [], "", []
-    for step, one in fits.items():
-        freed += [name for name in free if _operator(name) in new[step]]
-        column = "standard" if one.estimator == "ML" else "scaled"
-        own = compared.loc[step]
-        row = {"step": step, "equal": ", ".join(known[step]), "freed": ", ".join(freed)}
-        row |= {name: own[name] for name in ("npar", "cfi", "rmsea", "srmr", "fit_indices")}
-        row |= {"chisq": measure(one, "chisq", column), "p": measure(one, "pvalue", column)}
-        row |= {name: own[name] for name in ("chisq_diff", "df_diff", "method")}
-        row |= {name: own[name] for name in ("delta_cfi", "delta_rmsea", "delta_srmr")}
-        row |= {"p_diff": own["p"], "df": own["df"]}
-        row["verdict"], row["reason"] = _verdict(row, one, limits.loc[step], failed, own["note"])
-        if not row["verdict"].startswith("holds"):
-            failed = failed or f"{step} {'fails' if row['verdict'] == 'fails' else 'is undecided'}"
-        row["allowed"] = _allowed(step, row["verdict"], freed)
-        rows.append(row)
-    columns = """step equal freed npar chisq df p cfi rmsea srmr fit_indices chisq_diff df_diff p_diff
-    method delta_cfi delta_rmsea delta_srmr verdict reason allowed""".split()
+            cfi, *others = limits["metric" if step == "metric" else "others"]
+            rows.append((step, -cfi, *others, "limits_chen", *told_why))
+    columns = "step cfi rmsea srmr source reason reason_code values".split()
     return pd.DataFrame(rows, columns=columns)
 
 
-def _operator(name):
+def _which_limits(total: int, ratio: float) -> tuple[bool, Message]:
+    """Tell whether Chen's limits for small or unequal groups apply, and why."""
+    few, unequal = total <= LARGE_N, ratio > ABOUT_EQUAL
+    if few and unequal:
+        return True, message("few_rows_and_unequal_groups", n=total, limit=LARGE_N, ratio=ratio)
+    if few:
+        return True, message("few_rows", n=total, limit=LARGE_N)
+    if unequal:
+        return True, message("unequal_groups", ratio=ratio)
+    return False, message("about_equal_groups", n=total, ratio=ratio)
+
+
+def _step_table(
+    fits: dict[str, Fit],
+    known: Equalities,
+    new: Mapping[str, list[str]],
+    free: Sequence[str],
+    cutoffs: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return `Invariance.table`."""
+    compared, limits = compare(fits).set_index("model"), cutoffs.set_index("step")
+    rows: list[Row] = []
+    failed: Message | None = None
+    freed: list[str] = []
+    for step, one in fits.items():
+        freed += [name for name in free if _operator(name) in new[step]]
+        row = _fit_columns(one, compared.loc[step])
+        row |= {"step": step, "equal": ", ".join(known[step]), "freed": ", ".join(freed)}
+        verdict, reason = _verdict(row, one, limits.loc[step], failed, _last_note(compared, step))
+        row |= {"verdict": verdict, "reason": str(reason), "reason_code": reason.code}
+        row["allowed"] = _allowed(step, verdict, row["freed"])
+        fields = {**reason.values, "freed": row["freed"]}
+        row["values"] = as_json(fields | ({"failed": failed} if failed else {}))
+        if verdict not in HOLDS and failed is None:
+            failed = message(
+                "step_fails" if verdict == "fails" else "step_undecided", step=(step, {})
+            )
+        rows.append(row)
+    columns = """step equal freed npar chisq df p cfi rmsea srmr fit_indices chisq_diff df_diff p_diff
+    method delta_cfi delta_rmsea delta_srmr verdict reason reason_code allowed values""".split()
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _fit_columns(one: Fit, own: pd.Series) -> Row:
+    """Return what the table of steps says of the fit of a step, from its row of `compare`."""
+    column = "standard" if one.estimator == "ML" else "scaled"
+    row = {name: own[name] for name in ("npar", "cfi", "rmsea", "srmr", "fit_indices")}
+    row |= {"chisq": measure(one, "chisq", column), "p": measure(one, "pvalue", column)}
+    row |= {name: own[name] for name in ("chisq_diff", "df_diff", "method")}
+    row |= {name: own[name] for name in ("delta_cfi", "delta_rmsea", "delta_srmr")}
+    return row | {"p_diff": own["p"], "df": own["df"]}
+
+
+def _last_note(compared: pd.DataFrame, step: str) -> Message | None:
+    """Return the note of `compare` about the test of a step."""
+    codes, values = compared.loc[step, ["note_code", "note_values"]]
+    return Message(codes.split("; ")[-1], json.loads(values)[-1]) if codes else None
+
+
+def _operator(name: str) -> str:
     return next(op for op in ("=~", "~~", "|", "~1", "~") if op in name.replace(" ", ""))
 
 
-def _verdict(row, one, limits, failed, note):
+def _verdict(
+    row: Row, one: Fit, limits: pd.Series, failed: Message | None, note: Message | None
+) -> tuple[str, Message]:
     """Return verdict and reason of a step; see `invariance`."""
     if not one.converged or one.test is None:
-        return "fails", "no solution: see problems"
+        return "fails", message("no_solution")
     first = row["step"] == "configural"
-    values = [row[f"{'' if first else 'delta_'}{name}"] for name in ("cfi", "rmsea", "srmr")]
+    values = {name: row[f"{'' if first else 'delta_'}{name}"] for name in ("cfi", "rmsea", "srmr")}
     if failed:
-        return f"not tested: {failed}", "the step before it must hold"
-    if not np.isfinite(values).all():
-        return "undecided", note or "the change of fit is not known"
-    far = [values[0] < limits["cfi"] if first else values[0] <= limits["cfi"]]
-    for name, value in zip(("rmsea", "srmr"), values[1:], strict=True):
-        far.append(value > limits[name] if first else value >= limits[name])
-    style = ".3f" if first else "+.3f"
-    shown = ", ".join(
-        f"{name} {value:{style}} ({'beyond' if beyond else 'within'} {limits[name]:{style}})"
-        for name, value, beyond in zip(("cfi", "rmsea", "srmr"), values, far, strict=True)
-    )
-    if not far[0] and not all(far[1:]):
-        return ("holds partially" if row["freed"] else "holds"), shown
-    return ("fails" if far[0] and any(far[1:]) else "undecided"), shown
+        return "not_tested", message("step_before_must_hold")
+    if not np.isfinite(list(values.values())).all():
+        return "undecided", note or message("change_not_known")
+    far = {name: _beyond(name, value, limits[name], first) for name, value in values.items()}
+    kind = "level" if first else "change"
+    indices = [
+        message(
+            f"{kind}_{'beyond' if far[name] else 'within'}",
+            index=name,
+            value=value,
+            limit=limits[name],
+        )
+        for name, value in values.items()
+    ]
+    shown = message(f"{kind}_of_fit", indices=indices)
+    if not far["cfi"] and not (far["rmsea"] and far["srmr"]):
+        return ("holds_partially" if row["freed"] else "holds"), shown
+    return ("fails" if far["cfi"] and (far["rmsea"] or far["srmr"]) else "undecided"), shown
 
 
-def _allowed(step, verdict, freed):
-    if not verdict.startswith("holds"):
-        return "no more than the last step that holds"
-    if not freed:
-        return ALLOWED[step]
-    partly = f"{ALLOWED[step]} (partial invariance: {', '.join(freed)} free)"
-    return partly + ("; scores without these items" if step == "strict" else "")
+def _beyond(name: str, value: float, limit: float, first: bool) -> bool:
+    """Tell whether an index is beyond its limit: a level past it, a change at it or past it."""
+    if name == "cfi":
+        return bool(value < limit if first else value <= limit)
+    return bool(value > limit if first else value >= limit)
 
 
-def _suggestions(fits, new):
+def _allowed(step: str, verdict: str, freed: str) -> str:
+    """Return the code of what groups may be compared on."""
+    if verdict not in HOLDS:
+        return "allowed_as_before"
+    return f"{ALLOWED[step]}_partial" if freed else ALLOWED[step]
+
+
+def _suggestions(fits: Mapping[str, Fit], new: Mapping[str, list[str]]) -> pd.DataFrame:
     """Return what each equality that a step adds costs, by `score_tests`."""
     parts = []
     for step, ops in new.items():
@@ -374,37 +470,62 @@ def _suggestions(fits, new):
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _problems(fits):
+def _problems(fits: Mapping[str, Fit]) -> pd.DataFrame:
     """Return the problems of all fits, with the step in front."""
     tables = [one.problems.assign(step=step) for step, one in fits.items()]
     table = pd.concat(tables, ignore_index=True)
     return table[["step", *table.columns.drop("step")]]
 
 
-def _message(fits, table, level, sizes, cutoffs):
-    """Return in words what holds, and what is doubtful about it."""
-    first = fits["configural"]
-    each = ", ".join(f"{row.group}: n = {row.n}" for row in sizes.itertuples())
-    verdicts = ", ".join(f"{row.step}: {row.verdict}" for row in table.itertuples())
-    allowed = table.set_index("step")["allowed"].get(level, "nothing")
-    text = f"{first.model.name} by {first.group} ({each}), {first.estimator}. {verdicts}. "
-    text += f"Groups may be compared on: {allowed}."
+def _message_parts(
+    fits: Mapping[str, Fit],
+    table: pd.DataFrame,
+    level: str,
+    sizes: pd.DataFrame,
+    cutoffs: pd.DataFrame,
+) -> tuple[Message, ...]:
+    """Return what holds, and what is doubtful about it."""
+    rows = table.assign(values=table["values"].map(json.loads)).set_index("step")
+    verdicts = [
+        message("step_verdict", step=(step, {}), verdict=(verdict, values))
+        for step, verdict, values in zip(rows.index, rows["verdict"], rows["values"], strict=True)
+    ]
+    parts = [groups_compared(fits["configural"], sizes)]
+    parts.append(message("step_verdicts", verdicts=verdicts))
+    allowed = tuple(rows.loc[level, ["allowed", "values"]]) if level else ("allowed_nothing", {})
+    parts.append(message("may_be_compared", allowed=allowed))
     if len(cutoffs) > 1:
-        text += f" Cut-offs of Chen (2007) for {cutoffs['reason'].iloc[1]}."
-    few = sizes["cases_per_parameter"].min()
-    if few < CASES_PER_PARAMETER:
-        text += f" Only {few:.1f} cases per parameter in the smallest group: unsteady."
-    loose = (
-        _few_anchors(fits["scalar"]) if "scalar" in fits and level in ("scalar", "strict") else []
+        why, values = cutoffs.loc[1, ["reason_code", "values"]]
+        parts.append(message("limits_used", reason=(why, json.loads(values))))
+    parts += few_cases(sizes)
+    if level in ("scalar", "strict") and "scalar" in fits:
+        loose = _few_anchors(fits["scalar"])
+        parts += [message("few_anchors", anchors=ANCHORS, latents=loose)] if loose else []
+    return tuple(parts)
+
+
+def groups_compared(one: Fit, sizes: pd.DataFrame) -> Message:
+    """Return the sentence that says which model and groups a message is about."""
+    each = [
+        message("group_size", group=group, n=int(n))
+        for group, n in zip(sizes["group"], sizes["n"], strict=True)
+    ]
+    return message(
+        "groups_compared",
+        model=one.model.name,
+        group=one.group,
+        sizes=each,
+        estimator=one.estimator,
     )
-    if loose:
-        text += (
-            f" Fewer than {ANCHORS} indicators tie the mean of {', '.join(loose)}: do not use it."
-        )
-    return text
 
 
-def _few_anchors(one):
+def few_cases(sizes: pd.DataFrame) -> list[Message]:
+    """Return the caution about the smallest group, if there is one."""
+    few = float(sizes["cases_per_parameter"].min())
+    return [message("few_cases_per_parameter", cases=few)] if few < CASES_PER_PARAMETER else []
+
+
+def _few_anchors(one: Fit) -> list[str]:
     """Return latent variables with too few indicators of which every parameter is equal."""
     table = one.layout.table
     used = table.groupby(["lhs", "op", "rhs"], sort=False)["parameter"].nunique()
@@ -418,7 +539,7 @@ def _few_anchors(one):
 # ---- latent means --------------------------------------------------------------------------------
 
 
-def latent_means(one):
+def latent_means(one: Fit) -> pd.DataFrame:
     """Return differences of latent means from the first group.
 
     Parameters
@@ -432,12 +553,23 @@ def latent_means(one):
         latent, group, reference (group), difference, se, z, p, ci_low, ci_high (95 %), d, d_se,
         d_ci_low, d_ci_high: the difference over the pooled standard deviation of the latent
         variable, sqrt(sum n_g variance_g / N) (Hancock 2001). R: the ``~1`` rows of
-        ``parameterEstimates()``, and the delta method.
+        ``parameterEstimates(fit)``, and the delta method. No rows without groups.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6")
+    >>> data = semfit.example_data()
+    >>> fit = semfit.fit(model, data, group="group", equal=["loadings", "intercepts"])
+    >>> semfit.latent_means(fit)[["latent", "group", "reference", "difference", "se"]].round(3)
+      latent group reference  difference     se
+    0      f     b         a       0.220  0.113
+    1      g     b         a       0.312  0.121
     """
     structures, names = one.objective.structures, one.model.latents
     weights = np.array(one.group_sizes) / one.n_used
 
-    def moments(theta):
+    def moments(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         implied = [s.implied(theta) for s in structures]
         means = np.array([i.latent_mean[: len(names)] for i in implied])
         variances = np.array([np.diag(i.latent_cov)[: len(names)] for i in implied])
@@ -455,14 +587,10 @@ def latent_means(one):
     return pd.concat([table, raw.rename(columns={"estimate": "difference"}), std], axis=1)
 
 
-def _means_test(one):
+def _means_test(one: Fit) -> pd.DataFrame:
     """Return the chi-square difference of equal latent means."""
     layout = layout_with(one, (*one.options["equal"], "means"), one.options["free"])
-    return _test_row(one, refit(one, [layout])[0])
-
-
-def _test_row(large, small):
-    test = chisq_difference(large, small)
+    test = chisq_difference(one, refit(one, [layout])[0])
     return pd.DataFrame(
         [{"chisq_diff": test.chisq, "df_diff": test.df, "p": test.p, "method": test.method}]
     )

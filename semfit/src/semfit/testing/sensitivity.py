@@ -1,8 +1,14 @@
 """Do the paths depend on the estimator, on missing values, on who is in the sample?"""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
-from semfit.fitting.fitting import fit
+from semfit.fitting.fitting import Fit, fit
+from semfit.syntax.model import Model
 
 COLUMNS = (
     "variant n estimator missing converged lhs op rhs group label estimate se p "
@@ -10,7 +16,9 @@ COLUMNS = (
 ).split()
 
 
-def sensitivity(model, data, variants, op="~"):
+def sensitivity(
+    model: Model, data: pd.DataFrame, variants: Mapping[str, Mapping[str, Any]], op: str = "~"
+) -> pd.DataFrame:
     """Fit one model in several ways, and put the same parameters side by side.
 
     Parameters
@@ -31,6 +39,7 @@ def sensitivity(model, data, variants, op="~"):
         group, label, estimate, se, p, std_all, std_ci_low, std_ci_high (95 %), shift: std_all minus
         that of the first variant, in standard errors of the first variant. A variant that does not
         converge has its rows, with NaN instead of standard errors.
+        R: ``parameterEstimates(fit)`` of each variant.
 
     Raises
     ------
@@ -44,6 +53,19 @@ def sensitivity(model, data, variants, op="~"):
     tested by whether intervals overlap. Standardised coefficients of WLSMV are of the responses
     behind the categories, which are measured with less error than the categories: somewhat larger
     ones are to be expected.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; g ~ f + age")
+    >>> variants = {"ML": {"estimator": "ML"}, "young": {"estimator": "ML", "rows": "age < 4"}}
+    >>> table = semfit.sensitivity(model, semfit.example_data(), variants)
+    >>> table[["variant", "n", "lhs", "rhs", "std_all", "shift"]].round(3)
+      variant    n lhs  rhs  std_all  shift
+    0      ML  200   g    f    0.510  0.000
+    1      ML  200   g  age    0.272  0.000
+    2   young  104   g    f    0.590  1.226
+    3   young  104   g  age    0.078 -2.996
     """
     if not variants:
         raise ValueError("Name at least one variant: {'ML': {'estimator': 'ML'}}.")
@@ -69,7 +91,7 @@ def sensitivity(model, data, variants, op="~"):
     return table[COLUMNS]
 
 
-def _fit_variant(model, data, name, options):
+def _fit_variant(model: Model, data: pd.DataFrame, name: str, options: Mapping[str, Any]) -> Fit:
     """Fit one variant; say which one it was when it is refused."""
     options = dict(options)
     query = options.pop("rows", None)
