@@ -215,7 +215,7 @@ def test_text_and_codes(instrument):
     assert instrument.text("b2b", "nl") == "Op welke markt is uw bedrijf actief? bedrijven (B2B)"
     assert instrument.text("size", "nl").startswith("Hoeveel mensen werken er")
     assert instrument.codes("culture_score") == {}
-    assert instrument.scale_name("culture_score") is None
+    assert instrument.scale_name("culture_score") == ""
     assert instrument.codes("user") == {0: "no", 1: "yes"}
 
 

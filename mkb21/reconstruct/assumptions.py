@@ -133,8 +133,7 @@ def load_assumptions(project, wave: Wave) -> Assumptions:
         _check_traits(assumptions, wave, source)
         _check_paths(assumptions, wave, source)
         _check_loadings(assumptions, wave, source)
-    source.raise_faults()
-    return assumptions
+    return source.checked(assumptions)
 
 
 def planted_paths(assumptions: Assumptions) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Protocol
 
 LANGUAGES = ("nl", "en")
 
@@ -24,3 +25,16 @@ def write_whole(path: Path, content: bytes) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+class Folders(Protocol):
+    """What the survey needs to know of a project; `mkb21.run.paths.Project` knows it."""
+
+    @property
+    def instrument(self) -> Path: ...
+    def waves(self) -> list[str]: ...
+    def wave_file(self, wave: str) -> Path: ...
+    def published(self, wave: str) -> Path: ...
+    def assumptions(self, wave: str) -> Path: ...
+    def raw(self, wave: str) -> Path: ...
+    def processed(self, wave: str) -> Path: ...

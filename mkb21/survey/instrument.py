@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from mkb21.survey.files import LANGUAGES, check_language
+from mkb21.survey.files import LANGUAGES, Folders, check_language
 
 MISSING_REASONS = ("not_asked", "not_answered", "dont_know")
 RESERVED = ("respondent_id", "started", "finished", "duration_minutes")
@@ -157,34 +160,32 @@ class Instrument(Strict):
     def block(self, name: str) -> list[str]:
         """Item names of one block."""
         if name not in self.blocks:
-            near = closest(name, self.blocks)
-            raise ValueError(
-                f"The instrument has no block {name!r}, or this wave did not ask it.{near}"
-            )
+            what = f"The instrument has no block {name!r}, or this wave did not ask it."
+            raise ValueError(what + closest(name, self.blocks))
         return list(self.blocks[name].items)
 
-    def construct(self, name: str) -> Construct:
+    def construct(self, name: str) -> Construct:  # type: ignore[override]  # pydantic's is old
         """One construct."""
         if name not in self.constructs:
             near = closest(name, self.constructs)
             raise ValueError(f"The instrument has no construct {name!r}.{near}")
         return self.constructs[name]
 
-    def scale_name(self, variable: str) -> str | None:
-        """Name of the answer scale of an item or derived variable; None for a score."""
+    def scale_name(self, variable: str) -> str:
+        """Name of the answer scale of an item or derived variable; "" for a score."""
         if variable in self.items:
-            return self.items[variable].scale or self.blocks[self.block_of[variable]].scale
+            return self.items[variable].scale or self.blocks[self.block_of[variable]].scale or ""
         if variable in self.derived:
             return self.derived[variable].scale
         if variable in self.constructs:
-            return None
+            return ""
         known = [*self.items, *self.derived, *self.constructs]
         raise ValueError(f"The instrument has no variable {variable!r}.{closest(variable, known)}")
 
     def codes(self, variable: str, language: str = "en") -> dict[int, str]:
         """Code -> label of the answer scale of a variable, in its order; {} for a score."""
         name = self.scale_name(variable)
-        return {} if name is None else {c: t[language] for c, t in self.scales[name].codes.items()}
+        return {c: t[language] for c, t in self.scales[name].codes.items()} if name else {}
 
     def label(self, variable: str, language: str = "en") -> str:
         """Short label of an item, derived variable or construct."""
@@ -192,11 +193,11 @@ class Instrument(Strict):
         holder = self.items.get(variable) or self.derived.get(variable) or self.constructs[variable]
         return holder.label[language]
 
-    def labels(self, variables, language: str = "en") -> dict[str, str]:
+    def labels(self, variables: Iterable[str], language: str = "en") -> dict[str, str]:
         """Variable -> short label."""
         return {variable: self.label(variable, language) for variable in variables}
 
-    def topic(self, variables, language: str = "en") -> str:
+    def topic(self, variables: Iterable[str], language: str = "en") -> str:
         """What several variables are about: their labels, or for more than two that of a score of
         just these, else the title of the block that the first stands in.
         """
@@ -253,19 +254,11 @@ class Rules(Strict):
     """The choices that cleaning makes for a wave."""
 
     test_entries: TestEntries | None = None
-    complete: list[str] = Field(default=[], description="blocks that must be answered in full")
-    eligible: dict[str, list[int]] = Field(
-        default={}, description="codes that belong to the population"
-    )
-    duplicates: list[str] = Field(
-        default=[], description="columns in which one respondent has one value"
-    )
-    fast_minutes: float | None = Field(
-        default=None, description="faster than this is flagged, not dropped"
-    )
-    longstring: int | None = Field(
-        default=None, description="as many equal answers in a row are flagged, not dropped"
-    )
+    complete: list[str] = []  # blocks that must be answered in full
+    eligible: dict[str, list[int]] = {}  # variable -> codes that belong to the population
+    duplicates: list[str] = []  # columns in which one respondent has one value
+    fast_minutes: float | None = None  # faster than this is flagged, not dropped
+    longstring: int | None = None  # as many equal answers in a row are flagged, not dropped
 
 
 class Wave(Strict):
@@ -277,15 +270,13 @@ class Wave(Strict):
     fieldwork: Fieldwork
     population: Text
     export: Export
-    columns: dict[str, str] = Field(min_length=1, description="variable -> column of the export")
-    personal: dict[str, str] = Field(default={}, description="name -> column that is dropped")
+    columns: dict[str, str] = Field(min_length=1)  # variable -> column of the export
+    personal: dict[str, str] = {}  # name -> column that is dropped
     ignored: list[str] = []
-    answers: dict[str, dict[str, int | str]] = Field(
-        default={}, description="scale -> label -> code"
-    )
+    answers: dict[str, dict[str, int | str]] = {}  # scale -> label -> code
     not_in_wave: list[str] = []
     rules: Rules = Rules()
-    instrument: Instrument | None = Field(default=None, exclude=True)
+    instrument: Instrument = Field(default=None, exclude=True)  # type: ignore[assignment]
 
     @property
     def synthetic(self) -> bool:
@@ -318,26 +309,22 @@ class Wave(Strict):
         known = asked | set(full.constructs)
         while known != (known := known - {n for n in full.constructs if self._too_short(n, known)}):
             pass  # leaving one out can leave too few for another
-        constructs = {
-            name: spec.model_copy(
-                update={
-                    "items": [i for i in spec.items if i in known],
-                    "min_answered": full.min_answered(name),
-                }
-            )
-            for name, spec in full.constructs.items()
-            if name in known
-        }
+        constructs = {}
+        for name in (name for name in full.constructs if name in known):
+            left = [i for i in full.constructs[name].items if i in known]
+            update = {"items": left, "min_answered": full.min_answered(name)}
+            constructs[name] = full.constructs[name].model_copy(update=update)
         derived = {n: spec for n, spec in full.derived.items() if asked & set(spec.sources)}
         pairs = [pair for pair in full.pairs if set(pair) <= asked]
-        left = {"blocks": blocks, "constructs": constructs, "derived": derived, "pairs": pairs}
-        return Instrument.model_construct(**dict(full) | left)
+        asked_of = {"blocks": blocks, "constructs": constructs, "derived": derived, "pairs": pairs}
+        return Instrument.model_construct(**dict(full) | asked_of)
 
     def _too_short(self, construct: str, known: set[str]) -> bool:
         left = [i for i in self.instrument.constructs[construct].items if i in known]
         return len(left) < self.instrument.min_answered(construct)
 
 
+Shape = TypeVar("Shape", bound=Strict)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C: ten times faster
 
 
@@ -352,7 +339,7 @@ class SourceFile:
     """
 
     path: Path
-    data: dict = field(default_factory=dict)
+    data: Any = None
     lines: dict[tuple, int] = field(default_factory=dict)
     faults: list[tuple[int, str]] = field(default_factory=list)
 
@@ -366,20 +353,21 @@ class SourceFile:
         where = ".".join(place) or "(whole file)"
         self.faults.append((line, f"{self.path}:{line}: {where}: {reason}"))
 
-    def raise_faults(self) -> None:
-        """One ValueError with all faults, in the order of the file."""
-        if self.faults:
+    def unknown(self, place: tuple, what: str, name: str, known: Iterable[str]) -> None:
+        """Note a name that is not one of those known."""
+        self.fault(place, f"unknown {what} {name!r}.{closest(name, known)}")
+
+    def checked(self, record: Shape | None) -> Shape:
+        """What was made of the file; one ValueError with all faults, in its order, if it has any."""
+        if record is None or self.faults:
             found = [text for _, text in sorted(self.faults)]
             count = "1 fault" if len(found) == 1 else f"{len(found)} faults"
             raise ValueError("\n".join([f"{self.path.name} has {count}:", *found]))
+        return record
 
 
-def load_instrument(project) -> Instrument:
+def load_instrument(project: Folders) -> Instrument:
     """The questionnaire of a project.
-
-    Parameters
-    ----------
-    project : mkb21.run.paths.Project
 
     Raises
     ------
@@ -397,11 +385,10 @@ def load_instrument(project) -> Instrument:
         _check_constructs(instrument, source)
         _check_pairs(instrument, source)
         _check_cycles(instrument, source)
-    source.raise_faults()
-    return instrument
+    return source.checked(instrument)
 
 
-def load_wave(project, wave: str) -> Wave:
+def load_wave(project: Folders, wave: str) -> Wave:
     """One wave, with the instrument in `.instrument`.
 
     Raises
@@ -420,8 +407,7 @@ def load_wave(project, wave: str) -> Wave:
     parsed = build(Wave, source)
     if parsed is not None:
         _check_wave(parsed, instrument, str(wave), source)  # papermill makes 2012 a number
-    source.raise_faults()
-    return parsed.model_copy(update={"instrument": instrument})
+    return source.checked(parsed).model_copy(update={"instrument": instrument})
 
 
 def read_yaml(path: Path) -> SourceFile:
@@ -434,9 +420,8 @@ def read_yaml(path: Path) -> SourceFile:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
-        ) from error
+        what = f"{path} is not UTF-8 text (byte {error.start})"
+        raise ValueError(f"{what}. Save it as UTF-8.") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(source.data, dict):
@@ -445,7 +430,7 @@ def read_yaml(path: Path) -> SourceFile:
     return source
 
 
-def _index(node, place: tuple, source: SourceFile) -> None:
+def _index(node: yaml.Node | None, place: tuple, source: SourceFile) -> None:
     """Remember the line of each place and note keys that stand twice."""
     if isinstance(node, yaml.MappingNode):
         seen = Counter(key.value for key, _ in node.value)
@@ -462,43 +447,38 @@ def _index(node, place: tuple, source: SourceFile) -> None:
             _index(value, here, source)
 
 
-def build(shape: type[BaseModel], source: SourceFile):
+def build(shape: type[Shape], source: SourceFile) -> Shape | None:
     """The file as a record, its faults noted; None where it cannot be read on in spite of them."""
     try:
         return shape.model_validate(source.data)
     except ValidationError as error:
         faults = error.errors()
     for fault in faults:
-        source.fault([key for key in fault["loc"] if key != "[key]"], _plain(fault))
+        source.fault(tuple(key for key in fault["loc"] if key != "[key]"), _plain(fault))
     try:
         return shape.model_validate(_mended(source.data, faults))
     except ValidationError:
         return None
 
 
-def _mended(data: dict, faults: list[dict]) -> dict:
+def _mended(data: dict, faults: list[ErrorDetails]) -> dict:
     """The data without unknown keys and with a stand-in for each missing text.
 
     Only to look for more faults in the rest: what has a fault is never handed on.
     """
     data, text = deepcopy(data), dict.fromkeys(LANGUAGES, "?")
-    stand_ins = {**text, "label": text, "title": text}
+    stand_ins: dict[Any, Any] = {**text, "label": text, "title": text}
     for fault in faults:
         *above, last = fault["loc"]
-        unknown = fault["type"] == "extra_forbidden"
-        if not unknown and last not in stand_ins:
-            continue
-        holder = data
-        for key in above:
-            holder = holder[key]
-        if unknown:
+        holder = reduce(getitem, above, data)
+        if fault["type"] == "extra_forbidden":
             del holder[last]
-        else:
+        elif last in stand_ins:
             holder[last] = stand_ins[last]
     return data
 
 
-def _plain(fault: dict) -> str:
+def _plain(fault: ErrorDetails) -> str:
     """A pydantic message in the words of somebody who edits the file."""
     if fault["type"] == "extra_forbidden":
         return "this key is not known here"
@@ -507,7 +487,7 @@ def _plain(fault: dict) -> str:
     return f"{fault['msg']} (found {fault['input']!r})"
 
 
-def closest(name: str, known) -> str:
+def closest(name: str, known: Iterable[str]) -> str:
     """The end of a message: names that are spelt nearly like this one."""
     near = get_close_matches(name, list(known), n=3)
     return f" Closest: {', '.join(near)}." if near else ""
@@ -515,7 +495,7 @@ def closest(name: str, known) -> str:
 
 def _check_names(instrument: Instrument, source: SourceFile) -> None:
     """Items, derived variables and constructs are columns of one table: their names must differ."""
-    places = [
+    places: list[tuple[str, ...]] = [
         ("blocks", b, "items", i) for b, block in instrument.blocks.items() for i in block.items
     ]
     places += [("derived", name) for name in instrument.derived]
@@ -534,41 +514,31 @@ def _check_blocks(instrument: Instrument, source: SourceFile) -> None:
     for name, block in instrument.blocks.items():
         here = ("blocks", name)
         for item, spec in block.items.items():
-            scale = spec.scale or block.scale
-            if scale not in instrument.scales:
-                reason = "it has no scale" if scale is None else f"unknown scale {scale!r}."
-                near = "" if scale is None else closest(scale, instrument.scales)
-                source.fault((*here, "items", item), reason + near)
+            scale, place = spec.scale or block.scale, (*here, "items", item)
+            if scale is None:
+                source.fault(place, "it has no scale")
+            elif scale not in instrument.scales:
+                source.unknown(place, "scale", scale, instrument.scales)
             elif block.multiple and set(instrument.scales[scale].codes) != {0, 1}:
-                source.fault(
-                    (*here, "items", item),
-                    "an option of a multiple question needs a scale with codes 0 and 1",
-                )
-        if block.asked_if:
-            _check_codes(
-                instrument,
-                block.asked_if.variable,
-                block.asked_if.codes,
-                (*here, "asked_if"),
-                source,
-            )
+                reason = "an option of a multiple question needs a scale with codes 0 and 1"
+                source.fault(place, reason)
+        if asked := block.asked_if:
+            _check_codes(instrument, asked.variable, asked.codes, (*here, "asked_if"), source)
 
 
 def _check_codes(
-    instrument: Instrument, variable: str, codes, place: tuple, source: SourceFile
+    instrument: Instrument, variable: str, codes: list[int], place: tuple, source: SourceFile
 ) -> None:
     """A variable with an answer scale, and codes that stand in that scale."""
     known = [*instrument.items, *instrument.derived]
     if variable not in known:
-        source.fault(place, f"unknown variable {variable!r}.{closest(variable, known)}")
+        source.unknown(place, "variable", variable, known)
         return
     scale = instrument.scales.get(instrument.scale_name(variable))
-    if scale:
-        for code in set(codes) - set(scale.codes):
-            source.fault(
-                place,
-                f"{variable} has no code {code}; its codes are {', '.join(map(str, scale.codes))}",
-            )
+    known_codes = scale.codes if scale else codes
+    for code in set(codes) - set(known_codes):
+        listed = ", ".join(map(str, known_codes))
+        source.fault(place, f"{variable} has no code {code}; its codes are {listed}")
 
 
 def _check_derived(instrument: Instrument, source: SourceFile) -> None:
@@ -577,24 +547,19 @@ def _check_derived(instrument: Instrument, source: SourceFile) -> None:
         if (spec.recode is None) == (spec.any_at_least is None):
             source.fault(here, "give either recode or any_at_least")
             continue
+        made = set(spec.recode.codes if spec.recode else (0, 1))
         if spec.scale not in instrument.scales:
-            source.fault(
-                here, f"unknown scale {spec.scale!r}.{closest(spec.scale, instrument.scales)}"
-            )
-        elif set(spec.recode.codes if spec.recode else (0, 1)) - set(
-            instrument.scales[spec.scale].codes
-        ):
+            source.unknown(here, "scale", spec.scale, instrument.scales)
+        elif made - set(instrument.scales[spec.scale].codes):
             source.fault(here, f"it makes codes that the scale {spec.scale!r} does not have")
         if spec.recode:
             old = [code for codes in spec.recode.codes.values() for code in codes]
             _check_codes(instrument, spec.recode.source, old, (*here, "recode"), source)
             for code in (c for c, times in Counter(old).items() if times > 1):
                 source.fault((*here, "recode"), f"the old code {code} is given to two new codes")
-        else:
-            for item in spec.any_at_least.items:
-                _check_codes(
-                    instrument, item, [spec.any_at_least.code], (*here, "any_at_least"), source
-                )
+        elif reach := spec.any_at_least:
+            for item in reach.items:
+                _check_codes(instrument, item, [reach.code], (*here, "any_at_least"), source)
 
 
 def _check_constructs(instrument: Instrument, source: SourceFile) -> None:
@@ -603,16 +568,14 @@ def _check_constructs(instrument: Instrument, source: SourceFile) -> None:
         here = ("constructs", name, "items")
         for item in spec.items:
             if item not in known:
-                source.fault(here, f"unknown item {item!r}.{closest(item, known)}")
+                source.unknown(here, "item", item, known)
             elif item in instrument.items and _kind(instrument, item) != "ordinal":
                 source.fault(here, f"{item} is not on an ordinal scale: a mean of it says nothing")
         for item in (i for i, times in Counter(spec.items).items() if times > 1):
             source.fault(here, f"{item} stands more than once")
         if spec.min_answered and spec.min_answered > len(spec.items):
-            source.fault(
-                ("constructs", name),
-                f"min_answered is {spec.min_answered}, with {len(spec.items)} items",
-            )
+            reason = f"min_answered is {spec.min_answered}, with {len(spec.items)} items"
+            source.fault(("constructs", name), reason)
 
 
 def _check_pairs(instrument: Instrument, source: SourceFile) -> None:
@@ -620,7 +583,7 @@ def _check_pairs(instrument: Instrument, source: SourceFile) -> None:
     for position, pair in enumerate(instrument.pairs):
         here = ("pairs", position)
         for item in (i for i in pair if i not in instrument.items):
-            source.fault(here, f"unknown item {item!r}.{closest(item, instrument.items)}")
+            source.unknown(here, "item", item, instrument.items)
         for item in (i for i in dict.fromkeys(pair) if times[i] > 1):
             source.fault(here, f"{item} stands in pairs {times[item]} times")
 
@@ -633,14 +596,11 @@ def _kind(instrument: Instrument, item: str) -> str | None:
 def _check_cycles(instrument: Instrument, source: SourceFile) -> None:
     """No block, derived variable or construct may depend on itself, directly or along a detour."""
     needs = {name: set(spec.sources) for name, spec in instrument.derived.items()}
-    needs |= {
-        name: set(spec.items) & set(instrument.constructs)
-        for name, spec in instrument.constructs.items()
-    }
+    scores = set(instrument.constructs)
+    needs |= {name: set(spec.items) & scores for name, spec in instrument.constructs.items()}
     for block in instrument.blocks.values():
-        needs |= {
-            item: {block.asked_if.variable} if block.asked_if else set() for item in block.items
-        }
+        routed = {block.asked_if.variable} if block.asked_if else set()
+        needs |= dict.fromkeys(block.items, routed)
     known: dict[tuple, str] = {}
     for name in needs:
         loop = _find_loop(name, needs)
@@ -653,7 +613,7 @@ def _check_cycles(instrument: Instrument, source: SourceFile) -> None:
 
 def _find_loop(start: str, needs: dict[str, set[str]]) -> list[str] | None:
     """The shortest chain of dependencies that leads from `start` back to it."""
-    chains, seen = [[start]], set()
+    chains, seen = [[start]], set[str]()
     while chains:
         chain = chains.pop(0)
         for nxt in sorted(needs.get(chain[-1], ())):
@@ -674,10 +634,9 @@ def _place_of(instrument: Instrument, name: str) -> tuple:
 def _check_wave(wave: Wave, instrument: Instrument, name: str, source: SourceFile) -> None:
     if wave.wave != name:
         source.fault(("wave",), f"it is {wave.wave!r}, but the file is named {name}.yaml")
+    form = wave.export.datetime
     try:
-        datetime.strptime(
-            datetime(2012, 10, 31, 13, 5).strftime(wave.export.datetime), wave.export.datetime
-        )
+        datetime.strptime(datetime(2012, 10, 31, 13, 5).strftime(form), form)
     except ValueError as error:
         source.fault(("export", "datetime"), f"it is not a format of dates: {error}")
     if wave.fieldwork.end < wave.fieldwork.start:
@@ -685,9 +644,7 @@ def _check_wave(wave: Wave, instrument: Instrument, name: str, source: SourceFil
     asked = [item for item in instrument.items if item not in wave.not_in_wave]
     for item in wave.not_in_wave:
         if item not in instrument.items:
-            source.fault(
-                ("not_in_wave",), f"unknown item {item!r}.{closest(item, instrument.items)}"
-            )
+            source.unknown(("not_in_wave",), "item", item, instrument.items)
     _check_columns(wave, asked, source)
     _check_answers(wave, instrument, source)
     _check_rules(wave, instrument, source)
@@ -698,20 +655,22 @@ def _check_columns(wave: Wave, asked: list[str], source: SourceFile) -> None:
         source.fault(("columns",), "respondent_id has no column; add it")
     for item in asked:
         if item not in wave.columns:
-            source.fault(
-                ("columns",), f"{item} has no column; add it, or list it under not_in_wave"
-            )
+            reason = f"{item} has no column; add it, or list it under not_in_wave"
+            source.fault(("columns",), reason)
     for variable in wave.columns:
         if variable in wave.not_in_wave:
             source.fault(("columns", variable), "it has a column, but is listed under not_in_wave")
         elif variable not in asked and variable not in RESERVED:
             near = closest(variable, [*asked, *RESERVED])
             source.fault(("columns", variable), f"unknown variable.{near}")
-    for name in wave.personal:
-        if name in (*asked, *RESERVED):
-            source.fault(("personal", name), "this is the name of a question or of another column")
-    places = [("columns", variable, column) for variable, column in wave.columns.items()]
-    places += [("personal", name, column) for name, column in wave.personal.items()]
+    for person in wave.personal:
+        if person in (*asked, *RESERVED):
+            source.fault(
+                ("personal", person), "this is the name of a question or of another column"
+            )
+    places: list[tuple[str, str | int, str]] = []
+    for part, columns in (("columns", wave.columns), ("personal", wave.personal)):
+        places += [(part, name, column) for name, column in columns.items()]
     places += [("ignored", position, column) for position, column in enumerate(wave.ignored)]
     times = Counter(column for _, _, column in places)
     for part, name, column in places:
@@ -726,18 +685,15 @@ def _check_answers(wave: Wave, instrument: Instrument, source: SourceFile) -> No
             continue
         for label, code in labels.items():
             if code not in instrument.scales[scale].codes and code not in MISSING_REASONS:
-                source.fault(
-                    ("answers", scale, label),
-                    f"{code!r} is neither a code of {scale} nor a reason for missing",
-                )
+                reason = f"{code!r} is neither a code of {scale} nor a reason for missing"
+                source.fault(("answers", scale, label), reason)
 
 
 def _check_rules(wave: Wave, instrument: Instrument, source: SourceFile) -> None:
     rules = wave.rules
     for block in rules.complete:
         if block not in instrument.blocks:
-            near = closest(block, instrument.blocks)
-            source.fault(("rules", "complete"), f"unknown block {block!r}.{near}")
+            source.unknown(("rules", "complete"), "block", block, instrument.blocks)
     for variable, codes in rules.eligible.items():
         here = ("rules", "eligible", variable)
         _check_codes(instrument, variable, codes, here, source)
@@ -745,14 +701,14 @@ def _check_rules(wave: Wave, instrument: Instrument, source: SourceFile) -> None
         for item in derived.sources if derived else [variable]:
             if item in wave.not_in_wave:
                 source.fault(here, f"{item} was not asked in this wave")
-    used = {("rules", "duplicates"): rules.duplicates}
+    used: dict[tuple[str, ...], list[str]] = {("rules", "duplicates"): rules.duplicates}
     if rules.test_entries:
         used["rules", "test_entries", "columns"] = rules.test_entries.columns
         try:
             re.compile(rules.test_entries.pattern)
         except re.error as error:
-            place = ("rules", "test_entries", "pattern")
-            source.fault(place, f"it is not a regular expression: {error}")
+            reason = f"it is not a regular expression: {error}"
+            source.fault(("rules", "test_entries", "pattern"), reason)
     columns = [*wave.personal, *RESERVED]
     for place, names in used.items():
         for name in names:
