@@ -220,8 +220,9 @@ class Structure:
     ) -> None:
         """Give each ordered variable the residual variance that makes its scaled response 1.
 
-        Given the covariates, the variance of the response is 1 / scale^2 ("delta parameterization").
-        An ordered variable predicts nothing: no other moment depends on its residual variance.
+        Given the covariates, the variance of the response is 1 / scale^2 (the "delta
+        parameterization"). An ordered variable predicts nothing: no other moment depends on its
+        residual variance.
         """
         scales = self.scales(values)
         for row in self._derived:
@@ -256,8 +257,8 @@ def derivative_places(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Where u, v and s of parameters at (kind, row i, column j) are found.
 
-    Columns of (I, T), of (Cov(y, eta), T, I, 0) with a weight, places in (A alpha, 0, 1), and whether
-    the parameter is a loading or path.
+    Columns of (I, T), of (Cov(y, eta), T, I, 0) with a weight, places in (A alpha, 0, 1), and
+    whether the parameter is a loading or path.
     """
     slope, mean = kind <= PATH, (kind == INTERCEPT) | (kind == MEAN)
     left = i + p * np.isin(kind, (PATH, LATENT, MEAN))

@@ -2,8 +2,9 @@
 
 What diagonally weighted least squares fits a model to (lavaan's estimator WLSMV): thresholds,
 intercepts, slopes on covariates, variances and (polychoric) correlations, given the covariates.
-Three steps (Muthén 1984): each variable by itself (`semfit.moments.margins`), each pair with those held
-fixed (`semfit.moments.binormal`), and the covariance of all estimates from the respondents' scores.
+Three steps (Muthén 1984): each variable by itself (`semfit.moments.margins`), each pair with those
+held fixed (`semfit.moments.binormal`), and the covariance of all estimates from the respondents'
+scores.
 """
 
 import warnings

@@ -285,7 +285,7 @@ def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = Non
     Raises
     ------
     ValueError
-        ``c()`` holds another number of modifiers than there are groups (the message names the line).
+        ``c()`` holds another number of modifiers than there are groups; the message names the line.
     """
     chosen: list[Term] = []
     for term in terms:
