@@ -113,6 +113,22 @@ def test_the_map_names_files_that_are_there():
     assert unknown == ["run/mkb21"]  # the command
 
 
+def test_the_map_has_the_import_rules_that_are_kept():
+    """The last column of its tables is what test_import_rules.py allows."""
+    from test_import_rules import MAY_IMPORT
+
+    rows = re.findall(r"^\| `(\w+)/` \|.*\| ([^|]+) \|$", text_of("ARCHITECTURE.md"), re.MULTILINE)
+    assert len(rows) == 10
+    for room, words in rows:
+        package = "semfit" if (REPOSITORY / "semfit/src/semfit" / room).is_dir() else "mkb21"
+        name = f"{package}.{room}"
+        if words == "all":
+            continue
+        names = [] if words == "nothing" else words.split(", ")
+        told = {word if word == "semfit" else f"{package}.{word}" for word in names}
+        assert told == MAY_IMPORT[name] - {"semfit.messages", name}, room
+
+
 def test_the_map_fits_on_two_pages():
     assert len(text_of("ARCHITECTURE.md").splitlines()) <= 100
 
