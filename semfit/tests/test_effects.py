@@ -7,6 +7,7 @@ import copy
 import json
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import joblib
@@ -16,8 +17,15 @@ import pytest
 
 import semfit as sem
 from semfit.effects import resampling
-from semfit.effects.bootstrapping import _Summary, acceleration, bca_levels, quantiles
+from semfit.effects.bootstrapping import (
+    _message,
+    _Summary,
+    acceleration,
+    bca_levels,
+    quantiles,
+)
 from semfit.fitting.search import scoring
+from semfit.messages import as_json, message, told
 from semfit.moments.normal import NormalObjective
 from semfit.moments.sample import resample, sample_of
 
@@ -195,7 +203,16 @@ def test_bca_levels():
     )  # ties count half
     low, high = bca_levels(draws, 50.5, 0.1, levels)
     assert low > 0.025 and high > 0.975
-    assert np.isnan(bca_levels(draws, 0.0, 0.0, levels)).all()
+
+
+@pytest.mark.parametrize("estimate", [0.0, 101.0])
+@pytest.mark.parametrize("skew", [-0.1, 0.0, 0.1])
+def test_bca_levels_without_a_draw_below_or_above(estimate, skew):
+    """They are not known, and that is no accident of infinite numbers, which numpy would warn of."""
+    draws, levels = np.arange(1.0, 101.0), np.array([0.025, 0.975])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(bca_levels(draws, estimate, skew, levels)).all()
 
 
 def test_acceleration_of_groups():
@@ -385,13 +402,29 @@ def test_failed_and_improper_draws_are_counted(tiny):
     assert result.n_failed > 0 and result.n_improper > 0
     assert result.draws.isna().all(axis=1).sum() == result.n_failed
     variances = result.draws[[f"x{i}~~x{i}" for i in range(1, 7)] + ["f~~f", "g~~g"]]
-    assert (variances < 0).any(axis=1).sum() == result.reasons[resampling.NEGATIVE]
+    assert (variances < 0).any(axis=1).sum() == result.reasons[str(resampling.NEGATIVE)]
     assert sum(result.reasons.values()) == result.n_failed + result.n_improper
     failed, improper = result.message.split(" improper but kept ")
     assert f"{result.n_failed} failed and left out (" in failed
     assert "not converged" in failed and "negative" not in failed and "negative" in improper
     assert f"{result.n_improper} improper but kept (" in result.message
     np.testing.assert_allclose(result.estimates["boot_se"], result.draws.std())
+    assert told(result.message_parts) == result.message
+    again = [(part.code, json.loads(as_json(part.values))) for part in result.message_parts]
+    assert told(again) == result.message
+
+
+def test_what_a_bootstrap_says():
+    assert str(_message(40, 100, 3, [], [], 0)) == (
+        "40 bootstrap draws of 100 rows (seed 3): 0 failed, 0 improper."
+    )
+    constant = message("refit_constant_variable", variable="x1")
+    failures, improper = [(resampling.SINGULAR, 2), (constant, 1)], [(resampling.NEGATIVE, 4)]
+    assert str(_message(40, 100, 3, failures, improper, 5)) == (
+        "40 bootstrap draws of 100 rows (seed 3): 3 failed and left out (2 singular covariance "
+        "matrix, 1 constant variable x1), 4 improper but kept (4 negative variance); 5 of 100 "
+        "jackknife refits failed."
+    )
 
 
 def test_a_second_search_finds_what_the_first_does_not(tiny, monkeypatch):
@@ -408,7 +441,7 @@ def test_samples_without_a_solution_say_why(paths):
     times = np.zeros(301, dtype=int)
     times[7] = 301
     values, std, problem = refit([times])
-    assert problem == "constant variable x1" and np.isnan(values).all() and np.isnan(std).all()
+    assert str(problem) == "constant variable x1" and np.isnan(values).all() and np.isnan(std).all()
     times[:6], times[7] = 50, 1  # seven different rows, nine variables
     assert refit([times])[2] == resampling.SINGULAR
 
@@ -417,13 +450,15 @@ def test_a_variable_that_nobody_answers_in_a_draw():
     fit = fit_case(DRAWS["fiml"]["call"])
     refit = resampling.refit_of(fit)
     missing = fit.rows["y1"].isna().to_numpy()
-    assert refit([np.where(missing, 10, 0)])[2] == "constant variable y1"
+    assert str(refit([np.where(missing, 10, 0)])[2]) == "constant variable y1"
 
 
 def test_an_empty_category_in_a_draw():
     fit = fit_case(DRAWS["ordered"]["call"])
     rows = (fit.rows["x3"] != fit.rows["x3"].max()).to_numpy()
-    assert resampling.refit_of(fit)([rows.astype(int)])[2] == "empty category of x3"
+    assert resampling.refit_of(fit)([rows.astype(int)])[2] == message(
+        "refit_empty_category", variable="x3"
+    )
 
 
 def test_latent_covariances_that_are_not_positive_definite():
@@ -434,7 +469,7 @@ def test_latent_covariances_that_are_not_positive_definite():
         sem.read_model("f =~ a + b\ng =~ c + d"), pd.DataFrame(rows, columns=list("abcd"))
     )
     result = sem.bootstrap(fit, draws=40, n_jobs=1, interval="percentile")
-    assert result.reasons == {resampling.NOT_POSITIVE: 40} and result.n_failed == 0
+    assert result.reasons == {str(resampling.NOT_POSITIVE): 40} and result.n_failed == 0
 
 
 def test_too_few_draws_that_converge(monkeypatch, paths):

@@ -90,6 +90,22 @@ MESSAGES: dict[str, str] = {
     "p = {p:.3f}.",
     "paths_need_equal_loadings": "Paths are comparable only if loadings are equal: see invariance().",
     "equal_paths_not_converged": "the model with equal paths did not converge",
+    # effects: what became of the draws of a bootstrap
+    "bootstrap_draws": "{draws} bootstrap draws of {rows} rows (seed {seed}): {failed}, {improper}.",
+    "bootstrap_draws_and_jackknife": "{draws} bootstrap draws of {rows} rows (seed {seed}): {failed}, "
+    "{improper}; {lost} of {rows} jackknife refits failed.",
+    "refits_failed": "{n} failed",
+    "refits_left_out": "{n} failed and left out ({reasons})",
+    "refits_improper": "{n} improper",
+    "refits_kept": "{n} improper but kept ({reasons})",
+    "refits_counted": "{n} {reason}",
+    "refit_not_converged": "not converged",
+    "refit_singular": "singular covariance matrix",
+    "refit_negative_variance": "negative variance",
+    "refit_not_positive_definite": "covariance matrix of the latent variables not positive definite",
+    "refit_constant_variable": "constant variable {variable}",
+    "refit_empty_category": "empty category of {variable}",
+    "refit_refused": "{text}",
 }
 
 

@@ -1,14 +1,20 @@
 """The bootstrap of a fit: its tables, percentile and BCa intervals. `resampling` makes the draws."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from semfit.effects.resampling import IMPROPER, all_but, bootstrap_rows, refit_of, run
+from semfit.effects.resampling import IMPROPER, RowsOf, all_but, bootstrap_rows, refit_of, run
 from semfit.fitting.estimates import NO_VARIATION
+from semfit.fitting.fitting import Fit
+from semfit.messages import Message, message, told
 
 INTERVALS = ("both", "percentile", "bca")
 COLUMNS = ["boot_se", "bias", "ci_low", "ci_high", "bca_low", "bca_high"]
@@ -43,6 +49,8 @@ class Bootstrap:
     confidence : float
     message : str
         One sentence: draws, rows, failed and improper draws.
+    message_parts : tuple of (str, dict)
+        The sentence as a code of ``semfit.MESSAGES`` and the values of its fields.
     """
 
     estimates: pd.DataFrame = field(repr=False)
@@ -52,13 +60,22 @@ class Bootstrap:
     n_draws: int
     n_failed: int
     n_improper: int
-    reasons: dict
+    reasons: dict[str, int]
     seed: int
     confidence: float
     message: str
+    message_parts: tuple[Message, ...] = field(repr=False)
 
 
-def bootstrap(fit, draws=2000, seed=1, n_jobs=2, confidence=0.95, interval="both", progress=True):
+def bootstrap(
+    fit: Fit,
+    draws: int = 2000,
+    seed: int = 1,
+    n_jobs: int | None = 2,
+    confidence: float = 0.95,
+    interval: str = "both",
+    progress: bool = True,
+) -> Bootstrap:
     """Bootstrap a fit: rows are drawn with replacement, within groups, and the model is refitted.
 
     Parameters
@@ -104,20 +121,36 @@ def bootstrap(fit, draws=2000, seed=1, n_jobs=2, confidence=0.95, interval="both
     with l of a row (n_g - 1) / n_g times the mean of the group's delete-one estimates minus that
     without the row. This is the jackknife proper, every model refitted; lavaan's "bca" estimates a
     by a regression on resampling frequencies, which needs more draws than rows.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; g ~ f + age")
+    >>> fit = semfit.fit(model, semfit.example_data())
+    >>> boot = semfit.bootstrap(fit, 50, n_jobs=1, interval="percentile", progress=False)
+    >>> boot.message
+    '50 bootstrap draws of 200 rows (seed 1): 0 failed, 0 improper.'
+    >>> paths = boot.estimates[boot.estimates["op"] == "~"]
+    >>> paths[["lhs", "rhs", "estimate", "boot_se", "ci_low", "ci_high"]].round(2)
+      lhs  rhs  estimate  boot_se  ci_low  ci_high
+    4   g    f      0.54     0.11    0.28     0.81
+    5   g  age      0.19     0.05    0.07     0.28
     """
     check_numbers(draws, seed, confidence)
     if interval not in INTERVALS:
         raise ValueError(f"interval={interval!r} does not exist; there is: {', '.join(INTERVALS)}.")
     refit = refit_of(fit)
-    tasks = [(bootstrap_rows(int(seed)), draws)]
+    tasks: list[tuple[RowsOf, int]] = [(bootstrap_rows(int(seed)), draws)]
     if interval != "percentile":
         tasks.append((all_but, sum(refit.sizes)))
     raw, std, problems = run(refit, tasks, n_jobs, progress)
-    reasons, n_failed, n_improper = _counts(problems[:draws])
-    _check_enough(draws, n_failed, reasons, confidence)
+    failures, improper = counted(problems[:draws])
+    n_failed, n_improper = (sum(n for _, n in group) for group in (failures, improper))
+    _check_enough(draws, n_failed, failures, confidence)
     summary = _Summary(draws, refit.sizes, confidence, interval)
     lost = int(np.isnan(raw[draws:]).all(axis=1).sum())
     point, names = fit.point, list(fit.layout.parameters)
+    said = _message(draws, fit.n_used, int(seed), failures, improper, lost)
     first = [fit.layout.table["parameter"].tolist().index(name) for name in names]
     standardised = point.standardised(point.theta)
     return Bootstrap(
@@ -128,44 +161,59 @@ def bootstrap(fit, draws=2000, seed=1, n_jobs=2, confidence=0.95, interval="both
         n_draws=draws,
         n_failed=n_failed,
         n_improper=n_improper,
-        reasons=reasons,
+        reasons={str(reason): n for reason, n in by_number([*failures, *improper])},
         seed=int(seed),
         confidence=confidence,
-        message=_message(fit, draws, seed, reasons, n_failed, n_improper, lost),
+        message=told([said]),
+        message_parts=(said,),
     )
 
 
-def _counts(problems):
-    """Return the number of draws by reason, of failed ones, and of improper ones."""
-    reasons = {name: int(n) for name, n in pd.Series(problems).value_counts().items() if name}
-    n_improper = sum(reasons.get(name, 0) for name in IMPROPER)
-    return reasons, sum(reasons.values()) - n_improper, n_improper
+Counts = list[tuple[Message, int]]
 
 
-def _check_enough(draws, n_failed, reasons, confidence):
+def counted(problems: Sequence[Message | None]) -> tuple[Counts, Counts]:
+    """Return how often draws failed for each reason, and how often they are improper for each."""
+    found: dict[str, Message] = {str(problem): problem for problem in problems if problem}
+    number = pd.Series([str(problem) for problem in problems if problem], dtype=object)
+    counts = [(found[text], int(n)) for text, n in number.value_counts().items()]
+    failures = [(reason, n) for reason, n in counts if reason not in IMPROPER]
+    return failures, [(reason, n) for reason, n in counts if reason in IMPROPER]
+
+
+def by_number(counts: Counts) -> Counts:
+    """Return reasons with their numbers, the most frequent first."""
+    return sorted(counts, key=lambda pair: -pair[1])
+
+
+def _check_enough(draws: int, n_failed: int, failures: Counts, confidence: float) -> None:
     if draws - n_failed < fewest(confidence):
+        reasons = ", ".join(map(str, _listed(failures)))
         raise ValueError(
-            f"{n_failed} of {draws} bootstrap draws failed ({_listed(_failures(reasons))}): too few "
+            f"{n_failed} of {draws} bootstrap draws failed ({reasons}): too few "
             f"are left for an interval at {confidence:.0%}. Use a smaller model, or monte_carlo(fit)."
         )
 
 
-def _failures(reasons):
-    return {name: count for name, count in reasons.items() if name not in IMPROPER}
+def _listed(counts: Counts) -> list[Message]:
+    return [message("refits_counted", n=n, reason=reason) for reason, n in counts]
 
 
-def _listed(reasons):
-    return ", ".join(f"{count} {name}" for name, count in reasons.items())
-
-
-def _message(fit, draws, seed, reasons, n_failed, n_improper, lost):
-    failed = _failures(reasons)
-    improper = {name: n for name, n in reasons.items() if name in IMPROPER}
-    text = f"{draws} bootstrap draws of {fit.n_used} rows (seed {seed}): {n_failed} failed"
-    text += f" and left out ({_listed(failed)})" if failed else ""
-    text += f", {n_improper} improper"
-    text += f" but kept ({_listed(improper)})" if improper else ""
-    return text + (f"; {lost} of {fit.n_used} jackknife refits failed." if lost else ".")
+def _message(
+    draws: int, rows: int, seed: int, failures: Counts, improper: Counts, lost: int
+) -> Message:
+    """Return the sentence about the draws."""
+    parts = {}
+    for name, counts, plain, explained in (
+        ("failed", failures, "refits_failed", "refits_left_out"),
+        ("improper", improper, "refits_improper", "refits_kept"),
+    ):
+        n, reasons = sum(n for _, n in counts), _listed(counts)
+        parts[name] = message(explained, n=n, reasons=reasons) if counts else message(plain, n=n)
+    about = {"draws": int(draws), "rows": rows, "seed": seed, **parts}
+    if lost:
+        return message("bootstrap_draws_and_jackknife", **about, lost=lost)
+    return message("bootstrap_draws", **about)
 
 
 @dataclass(frozen=True)
@@ -173,11 +221,11 @@ class _Summary:
     """Standard error, bias and intervals; the first refits are draws, the others the jackknife."""
 
     n_draws: int
-    sizes: list
+    sizes: list[int]
     confidence: float
     interval: str
 
-    def table(self, estimates, refits):
+    def table(self, estimates: np.ndarray, refits: np.ndarray) -> pd.DataFrame:
         """Return the `COLUMNS` of quantities; NaN for one that does not vary.
 
         Parameters
@@ -188,11 +236,11 @@ class _Summary:
         columns = zip(estimates, refits[: self.n_draws].T, refits[self.n_draws :].T, strict=True)
         return pd.DataFrame([self._row(*column) for column in columns], columns=COLUMNS)
 
-    def _row(self, estimate, draws, left_out):
+    def _row(self, estimate: float, draws: np.ndarray, left_out: np.ndarray) -> list[float]:
         draws = np.sort(draws[np.isfinite(draws)])
         if len(draws) < 2 or not draws.std(ddof=1) > NO_VARIATION or np.isnan(estimate):
             return [np.nan] * len(COLUMNS)
-        levels, none = levels_of(self.confidence), (np.nan, np.nan)
+        levels, none = levels_of(self.confidence), np.full(2, np.nan)
         percentile = none if self.interval == "bca" else quantiles(draws, levels)
         bca = none
         if self.interval != "percentile":
@@ -201,7 +249,9 @@ class _Summary:
         return [draws.std(ddof=1), draws.mean() - estimate, *percentile, *bca]
 
 
-def _parameter_table(summary, fit, name, estimates, refits):
+def _parameter_table(
+    summary: _Summary, fit: Fit, name: str, estimates: np.ndarray, refits: np.ndarray
+) -> pd.DataFrame:
     """Return the rows of free parameters, or of all that a standardised solution can vary in."""
     table = fit.layout.table
     kept = table["parameter"] != "" if name == "estimate" else ~table["exogenous"].astype(bool)
@@ -211,7 +261,7 @@ def _parameter_table(summary, fit, name, estimates, refits):
     return pd.concat([rows.assign(**{name: estimates[kept]}), numbers], axis=1)
 
 
-def _defined_table(summary, fit, raw, std):
+def _defined_table(summary: _Summary, fit: Fit, raw: np.ndarray, std: np.ndarray) -> pd.DataFrame:
     point, defined = fit.point, fit.defined[["name", "formula", "estimate", "std_all"]]
     if not len(defined):
         return pd.DataFrame(columns=[*defined, *COLUMNS])
@@ -233,7 +283,7 @@ def _defined_table(summary, fit, raw, std):
 # ---- intervals -----------------------------------------------------------------------------------
 
 
-def quantiles(ordered, levels):
+def quantiles(ordered: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """Return quantiles, interpolated on the normal scale between ranks of n + 1.
 
     Beyond the first or last rank that is the extreme itself. R: ``boot:::norm.inter``.
@@ -249,7 +299,9 @@ def quantiles(ordered, levels):
     return np.interp(norm.ppf(levels), ranks, ordered)
 
 
-def bca_levels(draws, estimate, acceleration, levels):
+def bca_levels(
+    draws: np.ndarray, estimate: float, acceleration: float, levels: np.ndarray
+) -> np.ndarray:
     """Return the levels of the quantiles that are a BCa interval; NaN if no draw is below or above.
 
     Efron (1987). R: as ``boot::boot.ci(type = "bca")``.
@@ -262,7 +314,7 @@ def bca_levels(draws, estimate, acceleration, levels):
     return norm.cdf(shift + z / (1 - acceleration * z))
 
 
-def acceleration(left_out, sizes):
+def acceleration(left_out: np.ndarray, sizes: Sequence[int]) -> float:
     """Return the acceleration of BCa from delete-one estimates, NaN if none varies.
 
     Parameters
@@ -278,12 +330,12 @@ def acceleration(left_out, sizes):
     return np.sum(influence**3) / (6 * spread**1.5) if spread > 0 else np.nan
 
 
-def levels_of(confidence):
+def levels_of(confidence: float) -> np.ndarray:
     """Return the levels of the ends of an interval."""
     return np.array([1 - confidence, 1 + confidence]) / 2
 
 
-def fewest(confidence):
+def fewest(confidence: float) -> int:
     """Return how many draws there must be for an interval to end within them."""
     return int(np.ceil(2 / (1 - confidence) - 1e-9)) - 1
 
@@ -291,7 +343,7 @@ def fewest(confidence):
 # ---- what the Monte Carlo method needs too --------------------------------------------------------
 
 
-def check_numbers(draws, seed, confidence):
+def check_numbers(draws: Any, seed: Any, confidence: float) -> None:
     """Refuse what is no number of draws, seed or confidence."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence} must lie between 0 and 1, as 0.95.")
@@ -305,7 +357,7 @@ def check_numbers(draws, seed, confidence):
         )
 
 
-def computed(function, rows):
+def computed(function: Callable[[np.ndarray], Any], rows: np.ndarray) -> np.ndarray:
     """Return a function of rows; NaN, without a warning, where it cannot be computed."""
     with np.errstate(all="ignore"):
         result = function(rows)

@@ -1,24 +1,34 @@
 """Indirect and total effects, and their intervals: delta method, Monte Carlo, bootstrap.
 
-boot = sem.bootstrap(fit, draws=2000, seed=1, n_jobs=2)
-sem.effects(fit, boot, sem.monte_carlo(fit))      # the := effects, methods side by side
-sem.indirect_effects(fit, outcome="reputation")   # without := lines in the model
+boot = semfit.bootstrap(fit, draws=2000, seed=1, n_jobs=2)
+semfit.effects_table(fit, boot, semfit.monte_carlo(fit))  # := effects, methods side by side
+semfit.indirect_effects(fit, outcome="reputation")  # without := lines in the model
 """
 
+from __future__ import annotations
+
 import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from semfit.effects.bootstrapping import check_numbers, computed, levels_of
-from semfit.fitting.estimates import delta_method, positive_root, wald
-from semfit.moments.implied import PATH
+from semfit.effects.bootstrapping import Bootstrap, check_numbers, computed, levels_of
+from semfit.fitting.estimates import Point, delta_method, positive_root, wald
+from semfit.fitting.fitting import Fit
+from semfit.moments.implied import PATH, Implied, Structure
+
+Way: TypeAlias = tuple[int, ...]  # structural variables that a route passes, as places
+Effect: TypeAlias = tuple[str, Way]
 
 # ---- Monte Carlo ---------------------------------------------------------------------------------
 
 
-def monte_carlo(fit, draws=20_000, seed=1, confidence=0.95):
+def monte_carlo(
+    fit: Fit, draws: int = 20_000, seed: int = 1, confidence: float = 0.95
+) -> pd.DataFrame:
     """Return Monte Carlo intervals of the ``:=`` effects.
 
     Parameters are drawn from the normal distribution that the fit gives them, N(theta, vcov), and
@@ -45,6 +55,16 @@ def monte_carlo(fit, draws=20_000, seed=1, confidence=0.95):
     ------
     ValueError
         No ``:=`` line in the model, no standard errors, fewer draws than the confidence needs.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> text = "f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; f ~ a*age; g ~ b*f + age; ab := a*b"
+    >>> fit = semfit.fit(semfit.read_model(text), semfit.example_data())
+    >>> table = semfit.monte_carlo(fit, draws=1000)
+    >>> table[["name", "formula", "estimate", "mc_se", "ci_low", "ci_high"]].round(3)
+      name formula  estimate  mc_se  ci_low  ci_high
+    0   ab     a*b     0.059  0.029   0.002    0.114
     """
     check_numbers(draws, seed, confidence)
     _check_definitions(fit)
@@ -67,7 +87,7 @@ def monte_carlo(fit, draws=20_000, seed=1, confidence=0.95):
     return pd.concat(parts, axis=1).assign(confidence=confidence)
 
 
-def _normal_draws(point, draws, seed):
+def _normal_draws(point: Point, draws: int, seed: int) -> np.ndarray:
     """Return draws of theta, (draws, k).
 
     By the symmetric square root, which is one whatever the linear algebra library, and exists for
@@ -80,7 +100,7 @@ def _normal_draws(point, draws, seed):
     return point.theta + white @ root * se
 
 
-def _check_definitions(fit):
+def _check_definitions(fit: Fit) -> None:
     if not len(fit.defined):
         raise ValueError(
             "The model defines no effect: label its paths and add a line such as "
@@ -91,7 +111,9 @@ def _check_definitions(fit):
 # ---- methods side by side ------------------------------------------------------------------------
 
 
-def effects_table(fit, boot=None, mc=None):
+def effects_table(
+    fit: Fit, boot: Bootstrap | None = None, mc: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return the ``:=`` effects with the intervals of every method side by side.
 
     Parameters
@@ -108,11 +130,23 @@ def effects_table(fit, boot=None, mc=None):
         name, formula, estimate, se, delta_low, delta_high; with `mc` mc_low, mc_high; with `boot`
         boot_se, percentile_low, percentile_high, bca_low, bca_high; std_all, std_se, and the same
         intervals of std_all, with ``std_`` before their names; confidence.
+        R: the ``:=`` rows of ``parameterEstimates(fit, boot.ci.type = "perc")`` and
+        ``semTools::monteCarloCI(fit)``.
 
     Raises
     ------
     ValueError
         No ``:=`` line, `boot` or `mc` of another fit, or at different confidence.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> text = "f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; f ~ a*age; g ~ b*f + age; ab := a*b"
+    >>> fit = semfit.fit(semfit.read_model(text), semfit.example_data())
+    >>> table = semfit.effects_table(fit, mc=semfit.monte_carlo(fit, draws=1000))
+    >>> table[["name", "estimate", "delta_low", "delta_high", "mc_low", "mc_high"]].round(3)
+      name  estimate  delta_low  delta_high  mc_low  mc_high
+    0   ab     0.059      0.002       0.116   0.002    0.114
     """
     _check_definitions(fit)
     given = {"boot": None if boot is None else boot.defined, "mc": mc}
@@ -129,24 +163,32 @@ def effects_table(fit, boot=None, mc=None):
     return pd.concat(parts, axis=1).assign(confidence=confidence)
 
 
-def _side_by_side(defined, given, prefix, estimate, se, confidence):
+def _side_by_side(
+    defined: pd.DataFrame,
+    given: Mapping[str, pd.DataFrame | None],
+    prefix: str,
+    estimate: str,
+    se: str,
+    confidence: float,
+) -> pd.DataFrame:
     z = norm.ppf((1 + confidence) / 2)
     columns = {estimate: defined[estimate], se: defined[se]}
     columns[f"{prefix}delta_low"] = defined[estimate] - z * defined[se]
     columns[f"{prefix}delta_high"] = defined[estimate] + z * defined[se]
-    if given["mc"] is not None:
+    mc, boot = given["mc"], given["boot"]
+    if mc is not None:
         for end in ("low", "high"):
-            columns[f"{prefix}mc_{end}"] = given["mc"][f"{prefix}ci_{end}"].to_numpy()
-    if given["boot"] is not None:
-        columns[f"{prefix}boot_se"] = given["boot"][f"{prefix}boot_se"].to_numpy()
+            columns[f"{prefix}mc_{end}"] = mc[f"{prefix}ci_{end}"].to_numpy()
+    if boot is not None:
+        columns[f"{prefix}boot_se"] = boot[f"{prefix}boot_se"].to_numpy()
         for method, name in (("percentile", "ci"), ("bca", "bca")):
             for end in ("low", "high"):
-                source = given["boot"][f"{prefix}{name}_{end}"]
+                source = boot[f"{prefix}{name}_{end}"]
                 columns[f"{prefix}{method}_{end}"] = source.to_numpy()
     return pd.DataFrame(columns)
 
 
-def _check_same(fit, name, table):
+def _check_same(fit: Fit, name: str, table: pd.DataFrame | None) -> None:
     columns = ["name", "formula"]
     if table is None:
         return
@@ -158,7 +200,9 @@ def _check_same(fit, name, table):
 # ---- effects along the paths of a model ----------------------------------------------------------
 
 
-def indirect_effects(fit, outcome=None, predictor=None):
+def indirect_effects(
+    fit: Fit, outcome: str | None = None, predictor: str | None = None
+) -> pd.DataFrame:
     """Return direct, indirect and total effects along the paths of a model, without ``:=`` lines.
 
     With B the paths among the structural variables (a latent variable of second order reaches others
@@ -186,13 +230,30 @@ def indirect_effects(fit, outcome=None, predictor=None):
     ------
     ValueError
         No such variable, no route of two or more paths, or feedback that does not die out.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; f ~ age; g ~ f + age")
+    >>> fit = semfit.fit(model, semfit.example_data())
+    >>> table = semfit.indirect_effects(fit, outcome="g")
+    >>> table[["effect", "path", "estimate", "ci_low", "ci_high"]].round(3)
+                  effect           path  estimate  ci_low  ci_high
+    0             direct       age -> g     0.176   0.081    0.272
+    1  specific indirect  age -> f -> g     0.059   0.002    0.116
+    2     total indirect                    0.059   0.002    0.116
+    3              total                    0.235   0.131    0.340
     """
     parts = []
     for structure, label in zip(fit.point.structures, fit.groups, strict=True):
         effects_here = _effects_of(structure, fit.point.theta, outcome, predictor)
         point, names = fit.point, structure.structural
 
-        def values(theta, structure=structure, chosen=effects_here):
+        def values(
+            theta: np.ndarray,
+            structure: Structure = structure,
+            chosen: Sequence[Effect] = effects_here,
+        ) -> np.ndarray:
             return np.concatenate(_effect_values(structure, theta, chosen))
 
         estimate, se = delta_method(values, point)
@@ -209,7 +270,9 @@ def indirect_effects(fit, outcome=None, predictor=None):
     return pd.concat(parts, ignore_index=True)
 
 
-def _effects_of(structure, theta, outcome, predictor):
+def _effects_of(
+    structure: Structure, theta: np.ndarray, outcome: str | None, predictor: str | None
+) -> list[Effect]:
     """Return (effect, route) of what is asked, routes as places of structural variables."""
     names = list(structure.structural)
     for role, name in (("outcome", outcome), ("predictor", predictor)):
@@ -223,7 +286,7 @@ def _effects_of(structure, theta, outcome, predictor):
     if np.abs(np.linalg.eigvals(paths)).max(initial=0) >= 1:
         raise ValueError("The model's feedback does not die out: it has no total effects.")
     arrows = _arrows(structure)
-    found = []
+    found: list[Effect] = []
     for start, first in enumerate(names):
         for end, last in enumerate(names):
             if start == end or (predictor or first) != first or (outcome or last) != last:
@@ -240,7 +303,7 @@ def _effects_of(structure, theta, outcome, predictor):
     return found
 
 
-def path_matrix(structure, implied):
+def path_matrix(structure: Structure, implied: Implied) -> np.ndarray:
     """Return B: the path from variable j to variable i is B[i, j]."""
     rows = structure.kind == PATH
     matrix = np.zeros((structure.m, structure.m), dtype=implied.values.dtype)
@@ -248,18 +311,18 @@ def path_matrix(structure, implied):
     return matrix
 
 
-def _arrows(structure):
+def _arrows(structure: Structure) -> dict[int, list[int]]:
     """Return, for each structural variable, those to which a path leads that is not fixed at 0."""
     free = np.zeros(len(structure.kind), dtype=bool)
     free[structure.free] = True
     rows = np.flatnonzero((structure.kind == PATH) & (free | (structure.fixed != 0)))
-    arrows = {place: [] for place in range(structure.m)}
+    arrows: dict[int, list[int]] = {place: [] for place in range(structure.m)}
     for row in rows:
         arrows[int(structure.column[row])].append(int(structure.row[row]))
     return arrows
 
 
-def _routes(arrows, way, end):
+def _routes(arrows: Mapping[int, Sequence[int]], way: Way, end: int) -> Iterator[Way]:
     """Yield every route that continues `way` to `end` and passes no variable twice."""
     for place in arrows[way[-1]]:
         if place == end:
@@ -268,7 +331,9 @@ def _routes(arrows, way, end):
             yield from _routes(arrows, (*way, place), end)
 
 
-def _effect_values(structure, theta, chosen):
+def _effect_values(
+    structure: Structure, theta: np.ndarray, chosen: Sequence[Effect]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return raw and standardised values of effects given as (effect, route)."""
     implied = structure.implied(theta)
     direct = path_matrix(structure, implied)

@@ -5,18 +5,31 @@ the fit's information: a step costs one gradient, no information matrix, and the
 steps away. Draw number i of a seed is the same whatever the number of workers or the backend.
 """
 
+from __future__ import annotations
+
 import sys
 import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from semfit.fitting.estimates import Point
+from semfit.fitting.fitting import Fit
 from semfit.fitting.inference import invert
 from semfit.fitting.requirements import COLLINEAR
+from semfit.messages import Message, message
 from semfit.moments.normal import NormalObjective
-from semfit.moments.sample import expectation_maximisation, resample
+from semfit.moments.sample import Sample, expectation_maximisation, resample
+from semfit.syntax.parameters import Layout
+
+Times: TypeAlias = Sequence[np.ndarray]  # how often each row of each group is there
+Refitted: TypeAlias = tuple[np.ndarray, np.ndarray, Message | None]  # raw, standardised, problem
+RowsOf: TypeAlias = Callable[[int, Sequence[int]], Times]
+Chunk: TypeAlias = tuple[RowsOf, range]
 
 STEPS = 300
 TOLERANCE = 1e-6  # distance to the solution at which the search ends, in standard errors
@@ -24,17 +37,17 @@ FLAT = 1e-8  # squared distance below which the deviance is flat to rounding: no
 ROUGH = 50  # steps of EM for starting values
 CHUNK = 25  # draws of one task at most
 
-NOT_CONVERGED = "not converged"
-SINGULAR = "singular covariance matrix"
-NEGATIVE = "negative variance"
-NOT_POSITIVE = "covariance matrix of the latent variables not positive definite"
+NOT_CONVERGED = message("refit_not_converged")
+SINGULAR = message("refit_singular")
+NEGATIVE = message("refit_negative_variance")
+NOT_POSITIVE = message("refit_not_positive_definite")
 IMPROPER = (NEGATIVE, NOT_POSITIVE)
 
 
 # ---- which rows ----------------------------------------------------------------------------------
 
 
-def draw_rows(seed, number, sizes):
+def draw_rows(seed: int, number: int, sizes: Sequence[int]) -> list[np.ndarray]:
     """Return how often each row of each group is in draw `number`: a list of ndarray (n_g,).
 
     Every draw has a generator of its own, the child that ``SeedSequence(seed).spawn`` would give it.
@@ -44,7 +57,7 @@ def draw_rows(seed, number, sizes):
     return [np.bincount(draws.integers(n, size=n), minlength=n) for n in sizes]
 
 
-def all_but(number, sizes):
+def all_but(number: int, sizes: Sequence[int]) -> list[np.ndarray]:
     """Return how often each row is there when row `number` (through all groups) is left out."""
     times = np.ones(sum(sizes), dtype=int)
     times[number] = 0
@@ -52,6 +65,21 @@ def all_but(number, sizes):
 
 
 # ---- one refit -----------------------------------------------------------------------------------
+
+
+class Refit(Protocol):
+    """What refits a model to resampled rows: one class for each way of fitting."""
+
+    @property
+    def point(self) -> Point:
+        """The fit."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of rows of each group."""
+
+    def __call__(self, times: Times) -> Refitted:
+        """Refit to the rows, each taken so many times; see `NormalRefit`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +98,16 @@ class NormalRefit:
     """
 
     point: Point
-    samples: list
+    samples: list[Sample]
     inverse: np.ndarray
-    names: tuple
+    names: tuple[str, ...]
 
     @property
-    def sizes(self):
+    def sizes(self) -> list[int]:
         """Number of rows of each group."""
         return [sample.n for sample in self.samples]
 
-    def __call__(self, times):
+    def __call__(self, times: Times) -> Refitted:
         """Refit to the rows, each taken so many times.
 
         Parameters
@@ -90,11 +118,11 @@ class NormalRefit:
         -------
         values, standardised : ndarray (r,)
             Of each row of the parameter table; NaN if the refit failed.
-        problem : str
-            Why it failed, or why the solution is improper, else "".
+        problem : Message or None
+            Why it failed, or why the solution is improper.
         """
         samples = [resample(s, t) for s, t in zip(self.samples, times, strict=True)]
-        problem = next(filter(None, (sample_problem(s, self.names) for s in samples)), "")
+        problem = next(filter(None, (sample_problem(s, self.names) for s in samples)), None)
         if problem:
             return failed(self.point, problem)
         parts = zip(self.point.structures, samples, strict=True)
@@ -105,7 +133,9 @@ class NormalRefit:
             theta = self._second_try(samples, objective)
         return solved(self.point, objective, theta)
 
-    def _second_try(self, samples, objective):
+    def _second_try(
+        self, samples: Sequence[Sample], objective: NormalObjective
+    ) -> np.ndarray | None:
         """Return where a search from the starting values of a new fit ends, None if nowhere.
 
         In a small sample the fit's estimates can be further from a solution than semopy's.
@@ -123,7 +153,7 @@ class NormalRefit:
         return None
 
 
-def _from_afar(objective, start):
+def _from_afar(objective: NormalObjective, start: np.ndarray) -> np.ndarray | None:
     """Return where BFGS ends that knows only the diagonal of the information at its start."""
     if not np.isfinite(objective.value(start)):
         return None
@@ -131,7 +161,7 @@ def _from_afar(objective, start):
     return quasi_newton(objective, start, np.diag(1 / curvature)) if (curvature > 0).all() else None
 
 
-def _rough_moments(sample):
+def _rough_moments(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     """Return (mean, cov) to start a search with: of complete rows, or after some steps of EM."""
     if sample.complete:
         return sample.mean, sample.cov
@@ -154,15 +184,15 @@ class OrderedRefit:
     """
 
     point: Point
-    frames: list
-    levels: dict
+    frames: list[pd.DataFrame]
+    levels: Mapping[str, np.ndarray]
 
     @property
-    def sizes(self):
+    def sizes(self) -> list[int]:
         """Number of rows of each group."""
         return [len(frame) for frame in self.frames]
 
-    def __call__(self, times):
+    def __call__(self, times: Times) -> Refitted:
         """Refit to the rows, each taken so many times; see `NormalRefit`."""
         from semfit.fitting.dwls import DwlsObjective, statistics_of
         from semfit.fitting.search import scoring
@@ -174,20 +204,21 @@ class OrderedRefit:
         for frame in frames:
             for name, levels in self.levels.items():
                 if frame[name].nunique() < len(levels):
-                    return failed(self.point, f"empty category of {name}")
+                    return failed(self.point, message("refit_empty_category", variable=name))
         try:
             with warnings.catch_warnings(action="ignore"):  # correlations near 1, draw after draw
                 statistics = [
                     statistics_of(layout.model, layout.ordered, self.levels, f) for f in frames
                 ]
         except ValueError as error:
-            return failed(self.point, str(error).split(":")[0])
+            text = str(error).split(":")[0]
+            return failed(self.point, message("refit_refused", text=text))
         objective = DwlsObjective(layout, statistics)
         found = scoring(objective, self.point.theta)
         return solved(self.point, objective, found.theta if found.converged else None)
 
 
-def refit_of(fit):
+def refit_of(fit: Fit) -> Refit:
     """Return the function that refits a fit's model to resampled rows.
 
     The one place that tells estimators apart: another one needs an object with `point`, `sizes` and
@@ -212,7 +243,7 @@ def refit_of(fit):
     return NormalRefit(fit.point, fit.objective.samples, inverse, fit.model.observed)
 
 
-def _frames(fit):
+def _frames(fit: Fit) -> list[pd.DataFrame]:
     """Return the rows of each group."""
     columns = list(fit.model.observed)
     if fit.group is None:
@@ -220,13 +251,13 @@ def _frames(fit):
     return [fit.rows.loc[(fit.rows[fit.group] == g).to_numpy(), columns] for g in fit.groups]
 
 
-def failed(point, problem):
+def failed(point: Point, problem: Message) -> Refitted:
     """Return what a refit without a solution returns."""
     nothing = np.full(len(point.layout.table), np.nan)
     return nothing, nothing, problem
 
 
-def solved(point, objective, theta):
+def solved(point: Point, objective: Any, theta: np.ndarray | None) -> Refitted:
     """Return what a refit returns, given where its search ended (None: nowhere)."""
     if theta is None:
         return failed(point, NOT_CONVERGED)
@@ -235,22 +266,25 @@ def solved(point, objective, theta):
     return values, standardised, solution_problem(point.layout, objective, theta, values)
 
 
-def sample_problem(sample, names):
-    """Return why no model can be fitted to a sample: a constant, or a singular matrix; else ""."""
+def sample_problem(sample: Sample, names: Sequence[str]) -> Message | None:
+    """Return why no model can be fitted to a sample: a constant, or a singular matrix."""
     values = np.where(sample.seen[sample.pattern] > 0, sample.data, np.nan)
     constant = np.fmax.reduce(values) - np.fmin.reduce(values) <= 0
     unseen = np.isnan(values).all(axis=0)
     if (constant | unseen).any():
-        return f"constant variable {names[np.argmax(constant | unseen)]}"
+        variable = names[int(np.argmax(constant | unseen))]
+        return message("refit_constant_variable", variable=variable)
     known = np.isfinite(np.diag(sample.cov))
     cov = sample.cov[np.ix_(known, known)]
     scale = np.sqrt(np.diag(cov))
     singular = len(cov) and np.linalg.eigvalsh(cov / np.outer(scale, scale))[0] < COLLINEAR
-    return SINGULAR if singular else ""
+    return SINGULAR if singular else None
 
 
-def solution_problem(layout, objective, theta, values):
-    """Return why a solution is improper, else ""."""
+def solution_problem(
+    layout: Layout, objective: Any, theta: np.ndarray, values: np.ndarray
+) -> Message | None:
+    """Return why a solution is improper."""
     table = layout.table
     variance = (table["op"] == "~~").to_numpy() & (table["lhs"] == table["rhs"]).to_numpy()
     if (values[variance] < 0).any():
@@ -259,16 +293,17 @@ def solution_problem(layout, objective, theta, values):
         spectrum = np.linalg.eigvalsh(cov) if len(cov) else np.ones(1)
         if spectrum[0] < -1e-8 * spectrum[-1]:
             return NOT_POSITIVE
-    return ""
+    return None
 
 
-def quasi_newton(objective, start, inverse):
+def quasi_newton(
+    objective: NormalObjective, start: np.ndarray, inverse: np.ndarray
+) -> np.ndarray | None:
     """Minimise half the deviance by BFGS with step halving (Nocedal & Wright 2006, chapter 6).
 
     Parameters
     ----------
-    objective : object
-        With value_and_gradient(theta).
+    objective : NormalObjective
     start : ndarray (k,)
     inverse : ndarray (k, k)
         First inverse Hessian; that of a fit nearby makes the first step a Newton step.
@@ -301,12 +336,12 @@ def quasi_newton(objective, start, inverse):
     return None
 
 
-def _half(objective, theta):
+def _half(objective: NormalObjective, theta: np.ndarray) -> tuple[float, np.ndarray]:
     value, slope = objective.value_and_gradient(theta)
     return value / 2, slope / 2
 
 
-def _updated(inverse, step, change):
+def _updated(inverse: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
     """Return the inverse Hessian after a step that changed the gradient so (BFGS)."""
     curvature = step @ change
     if curvature <= 0:
@@ -320,12 +355,17 @@ def _updated(inverse, step, change):
 # ---- many refits ---------------------------------------------------------------------------------
 
 
-def run(refit, tasks, n_jobs=1, progress=False):
+def run(
+    refit: Refit,
+    tasks: Sequence[tuple[RowsOf, int]],
+    n_jobs: int | None = 1,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray, list[Message | None]]:
     """Refit many times.
 
     Parameters
     ----------
-    refit : NormalRefit or the like
+    refit : Refit
     tasks : list of (function, int)
         Function of (number, sizes) that returns the rows of a refit, and how many refits.
     n_jobs : int or None
@@ -337,7 +377,7 @@ def run(refit, tasks, n_jobs=1, progress=False):
     Returns
     -------
     values, standardised : ndarray (refits, r)
-    problems : ndarray (refits,) of str
+    problems : list of Message or None
         In the order of the tasks.
     """
     from tqdm import tqdm
@@ -349,17 +389,17 @@ def run(refit, tasks, n_jobs=1, progress=False):
         for rows, count in tasks
         for start in range(0, count, size)
     ]
-    found = []
+    found: list[Refitted] = []
     disable = None if progress else True  # None: off where there is no terminal
     with tqdm(total=total, desc="refits", mininterval=0.5, file=sys.stderr, disable=disable) as bar:
         for part in _results(refit, chunks, n_jobs):
             found += part
             bar.update(len(part))
     values, standardised, problems = zip(*found, strict=True)
-    return np.array(values), np.array(standardised), np.array(problems, dtype=object)
+    return np.array(values), np.array(standardised), list(problems)
 
 
-def _results(refit, chunks, n_jobs):
+def _results(refit: Refit, chunks: Sequence[Chunk], n_jobs: int | None) -> Iterable[list[Refitted]]:
     if n_jobs == 1:
         return (_chunk(refit, *chunk) for chunk in chunks)
     from joblib import Parallel, delayed
@@ -368,7 +408,7 @@ def _results(refit, chunks, n_jobs):
     return parallel(delayed(_chunk)(refit, *chunk) for chunk in chunks)
 
 
-def _chunk(refit, rows, numbers):
+def _chunk(refit: Refit, rows: RowsOf, numbers: range) -> list[Refitted]:
     from threadpoolctl import threadpool_limits
 
     # numbers that overflow are those of a search that went astray, which turns back from them
@@ -376,6 +416,6 @@ def _chunk(refit, rows, numbers):
         return [refit(rows(number, refit.sizes)) for number in numbers]
 
 
-def bootstrap_rows(seed):
+def bootstrap_rows(seed: int) -> RowsOf:
     """Return the function of (number, sizes) that draws the rows of a seed."""
     return partial(draw_rows, seed)
