@@ -711,6 +711,18 @@ def test_codes_that_are_no_slips_are_refused(tmp_path):
     assert (two.ledger["rule"] == "out_of_range").sum() == 2
 
 
+@pytest.mark.parametrize(("times", "refused"), [(3, False), (4, True)])
+def test_a_twentieth_of_the_answers_are_slips_and_one_more_is_none(tmp_path, times, refused):
+    _, wave = club(tmp_path)
+    assert cleaning.MANY_SLIPS * 60 == 3
+    raw = export(wave, [{"happy": 9}] * times + [{"happy": 2}] * (60 - times))
+    if refused:
+        with pytest.raises(ValueError, match="happy: code 9 stands 4 times in 60 answers"):
+            cleaning.clean(raw, wave)
+    else:
+        assert (cleaning.clean(raw, wave).ledger["rule"] == "out_of_range").sum() == 3
+
+
 def test_the_references_of_semfit_rest_on_this_wave():
     """semfit's references of the Gebruiksmodel use the responses that cleaning gives now."""
     project = Project(ROOT)

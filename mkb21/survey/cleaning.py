@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas import DataFrame, Index, Series
 
-from mkb21.survey.files import LANGUAGES, write_whole
+from mkb21.survey.files import LANGUAGES, Folders, write_whole
 from mkb21.survey.ingest import RawExport
 from mkb21.survey.instrument import (
     FLAGS,
@@ -26,6 +27,8 @@ from mkb21.survey.instrument import (
     Wave,
 )
 
+Edited = tuple[DataFrame, DataFrame, DataFrame]  # values, missing, rows for the ledger
+Cells = str | list[str] | np.ndarray  # of a column of the ledger
 LEDGER = ["rule", "scope", "respondent_id", "variable", "before", "after"]
 MANY_SLIPS = 0.05
 RESPONSES = "responses.parquet"
@@ -53,10 +56,10 @@ class Cleaned:
         step, dropped, remaining: from "read" to "kept".
     """
 
-    responses: pd.DataFrame
-    missing: pd.DataFrame
-    ledger: pd.DataFrame
-    flow: pd.DataFrame
+    responses: DataFrame
+    missing: DataFrame
+    ledger: DataFrame
+    flow: DataFrame
 
 
 def clean(raw: RawExport, wave: Wave) -> Cleaned:
@@ -78,25 +81,33 @@ def clean(raw: RawExport, wave: Wave) -> Cleaned:
     ValueError
         When a rule uses a variable that this wave did not ask, or when no respondent is left.
     """
-    ids = pd.Index(raw.meta["respondent_id"], name="respondent_id")
+    ids = Index(raw.meta["respondent_id"], name="respondent_id")
     meta, values, missing = (part.set_axis(ids) for part in (raw.meta, raw.values, raw.missing))
-    dropped = {}
-    if wave.rules.test_entries:
-        dropped["test_entries"] = test_entries(meta, wave.rules.test_entries)
-    real = _remaining(meta.index, dropped)
-    values, missing, edits = _edit_cells(values.loc[real], missing.loc[real], wave.instrument)
-    dropped |= _incomplete_or_outside(values, missing, wave)
-    if wave.rules.duplicates:
-        left = _remaining(meta.index, dropped)
-        dropped["duplicates"] = duplicates(meta.loc[left], wave.rules.duplicates)
-    flow, cases = _flow(meta.index, dropped)
-    kept = _remaining(meta.index, dropped)
-    responses = _responses(meta.loc[kept], values.loc[kept], missing.loc[kept], wave)
+    rules, instrument, dropped, edits = wave.rules, wave.instrument, {}, []
+    if rules.test_entries:
+        dropped["test_entries"] = test_entries(meta, rules.test_entries)
+    real = _remaining(ids, dropped)
+    values, missing = values.loc[real], missing.loc[real]
+    for rule in (fill_multiple, out_of_range, route):
+        values, missing, edit = rule(values, missing, instrument)
+        edits.append(edit)
+    if rules.complete:
+        dropped["incomplete"] = incomplete(missing, rules.complete, instrument)
+    known = values.join(derive(values, instrument))
+    for variable, codes in rules.eligible.items():
+        dropped[f"outside_{variable}"] = outside(known, variable, codes)
+    if rules.duplicates:
+        dropped["duplicates"] = duplicates(meta.loc[_remaining(ids, dropped)], rules.duplicates)
+    flow, cases = _flow(ids, dropped)
+    kept = _remaining(ids, dropped)
+    meta, values, missing = meta.loc[kept], values.loc[kept], missing.loc[kept]
+    times, signs = meta[list(RESERVED[1:])], flags(meta, values, missing, wave)
+    responses = pd.concat([times, _with_scores(values, wave), signs], axis=1).reset_index()
     ledger = pd.concat([raw.notes.assign(scope="cell"), *edits, cases], ignore_index=True)
-    return Cleaned(responses, missing.loc[kept].reset_index(), ledger[LEDGER].astype(str), flow)
+    return Cleaned(responses, missing.reset_index(), ledger[LEDGER].astype(str), flow)
 
 
-def ledger_summary(ledger: pd.DataFrame) -> pd.DataFrame:
+def ledger_summary(ledger: DataFrame) -> DataFrame:
     """How much each rule did: rule, scope, n_cases (respondents), n_cells (0 for dropped cases)."""
     cells = ledger["variable"].str.count(", ").add(1).where(ledger["scope"] == "cell", 0)
     groups = ledger.assign(n_cells=cells).groupby(["rule", "scope"], sort=False)
@@ -104,31 +115,12 @@ def ledger_summary(ledger: pd.DataFrame) -> pd.DataFrame:
     return counts.astype("int64").reset_index()
 
 
-def _remaining(index: pd.Index, dropped: dict[str, pd.DataFrame]) -> pd.Index:
+def _remaining(index: Index, dropped: dict[str, DataFrame]) -> Index:
     gone = [name for cases in dropped.values() for name in cases["respondent_id"]]
     return index[~index.isin(gone)]
 
 
-def _edit_cells(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
-    edits = []
-    for rule in (fill_multiple, out_of_range, route):
-        values, missing, edit = rule(values, missing, instrument)
-        edits.append(edit)
-    return values, missing, edits
-
-
-def _incomplete_or_outside(values: pd.DataFrame, missing: pd.DataFrame, wave: Wave):
-    """Step -> the cases that break it, in the order of the steps."""
-    dropped = {}
-    if wave.rules.complete:
-        dropped["incomplete"] = incomplete(missing, wave.rules.complete, wave.instrument)
-    known = values.join(derive(values, wave.instrument))
-    for variable, codes in wave.rules.eligible.items():
-        dropped[f"outside_{variable}"] = outside(known, variable, codes)
-    return dropped
-
-
-def _flow(index: pd.Index, dropped: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _flow(index: Index, dropped: dict[str, DataFrame]) -> tuple[DataFrame, DataFrame]:
     """Flow and ledger of the dropped cases, each under the first step that drops it."""
     steps, cases, left = [("read", 0, len(index))], [], index
     for step, found in dropped.items():
@@ -136,17 +128,17 @@ def _flow(index: pd.Index, dropped: dict[str, pd.DataFrame]) -> tuple[pd.DataFra
         left = left[~left.isin(first["respondent_id"])]
         steps.append((step, len(first), len(left)))
         cases.append(first.assign(rule=step, scope="case", after="dropped"))
-    flow = pd.DataFrame([*steps, ("kept", 0, len(left))], columns=["step", "dropped", "remaining"])
+    flow = DataFrame([*steps, ("kept", 0, len(left))], columns=["step", "dropped", "remaining"])
     if not len(left):
         counts = ", ".join(f"{step} {n}" for step, n, _ in steps[1:])
         raise ValueError(f"All {len(index)} respondents are dropped ({counts}): check the rules.")
-    return flow, pd.concat([pd.DataFrame(columns=LEDGER), *cases])
+    return flow, pd.concat([DataFrame(columns=LEDGER), *cases])
 
 
-def _responses(meta: pd.DataFrame, values: pd.DataFrame, missing: pd.DataFrame, wave: Wave):
+def _with_scores(values: DataFrame, wave: Wave) -> DataFrame:
+    """The answers with derived variables and scores."""
     known = values.join(derive(values, wave.instrument))
-    parts = [meta[list(RESERVED[1:])], known, scores(known, wave.instrument)]
-    return pd.concat([*parts, flags(meta, values, missing, wave)], axis=1).reset_index()
+    return known.join(scores(known, wave.instrument))
 
 
 # --- rules on cases ----------------------------------------------------------------------------
@@ -154,11 +146,11 @@ def _responses(meta: pd.DataFrame, values: pd.DataFrame, missing: pd.DataFrame, 
 # variable, before. No content of a personal column is in them.
 
 
-def _cases(index: pd.Index, variable, before) -> pd.DataFrame:
-    return pd.DataFrame({"respondent_id": index, "variable": variable, "before": before}, dtype=str)
+def _cases(index: Index, variable: Cells, before: Cells) -> DataFrame:
+    return DataFrame({"respondent_id": index, "variable": variable, "before": before}, dtype=str)
 
 
-def test_entries(meta: pd.DataFrame, rule: TestEntries) -> pd.DataFrame:
+def test_entries(meta: DataFrame, rule: TestEntries) -> DataFrame:
     """Rows with the regular expression `rule.pattern` in one of `rule.columns`, in any case."""
     pattern = re.compile(rule.pattern, re.IGNORECASE)
     text = _as_text(meta[rule.columns])
@@ -166,12 +158,12 @@ def test_entries(meta: pd.DataFrame, rule: TestEntries) -> pd.DataFrame:
     return _cases(meta.index[found], ", ".join(rule.columns), "")
 
 
-def incomplete(missing: pd.DataFrame, blocks: list[str], instrument: Instrument) -> pd.DataFrame:
+def incomplete(missing: DataFrame, blocks: list[str], instrument: Instrument) -> DataFrame:
     """Respondents with an item of these blocks not answered.
 
     "Don't know" is an answer; an item that was not asked cannot be missed.
     """
-    stopped = pd.DataFrame(index=missing.index)
+    stopped = DataFrame(index=missing.index)
     for block in blocks:
         items = [item for item in instrument.block(block) if item in missing]
         stopped[block] = missing[items].eq("not_answered").any(axis=1)
@@ -180,7 +172,7 @@ def incomplete(missing: pd.DataFrame, blocks: list[str], instrument: Instrument)
     return _cases(missing.index[found], np.array(where, dtype=object)[found], "not_answered")
 
 
-def outside(values: pd.DataFrame, variable: str, codes: list[int]) -> pd.DataFrame:
+def outside(values: DataFrame, variable: str, codes: list[int]) -> DataFrame:
     """Respondents whose known code is not one of `codes`; an unknown one is kept."""
     if variable not in values:
         raise ValueError(f"rules: eligible: {variable} was not asked in this wave.")
@@ -189,7 +181,7 @@ def outside(values: pd.DataFrame, variable: str, codes: list[int]) -> pd.DataFra
     return _cases(out.index, variable, out.map(_code_text).to_numpy())
 
 
-def duplicates(meta: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def duplicates(meta: DataFrame, columns: list[str]) -> DataFrame:
     """Later interviews that have the same text in one of `columns`, which are taken one by one.
 
     Surrounding spaces and case are ignored; a blank matches nothing, not even a blank. The first by
@@ -207,7 +199,7 @@ def duplicates(meta: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
+def _as_text(frame: DataFrame) -> DataFrame:
     return frame.astype(str).where(frame.notna(), "").apply(lambda c: c.str.strip().str.casefold())
 
 
@@ -216,7 +208,7 @@ def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
 # wave), and returns its part of the ledger as third.
 
 
-def fill_multiple(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
+def fill_multiple(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Edited:
     """Blank options of a multiple question become 0 where at least one option was chosen.
 
     Without any option chosen, blanks stay not_answered: the question may have been skipped.
@@ -236,41 +228,34 @@ def fill_multiple(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instr
     return values, missing, _concat(edits)
 
 
-def out_of_range(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
+def out_of_range(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Edited:
     """Codes that the scale of an item does not have become not_answered.
 
     A few are slips. More than `MANY_SLIPS` of the answers to an item are a fault of the description
     of the wave (yes and no coded 1 and 2, say) and raise a ValueError.
     """
-    values, missing, edits = values.copy(), missing.copy(), []
-    _refuse_other_codes(values, instrument)
+    values, missing, edits, faults = values.copy(), missing.copy(), [], []
     for item in values:
-        code = values[item]
-        bad = code.notna() & ~code.isin(list(instrument.codes(item)))
+        known, code = list(instrument.codes(item)), values[item]
+        bad = code.notna() & ~code.isin(known)
+        times = code[bad].value_counts()
+        if len(times) and times.iloc[0] > max(2, MANY_SLIPS * code.count()):
+            faults.append(
+                f"{item}: code {_code_text(times.index[0])} stands {times.iloc[0]} times in "
+                f"{code.count()} answers; the scale {instrument.scale_name(item)!r} has "
+                f"{', '.join(map(str, known))}. Say what it means under answers: in the "
+                "description of the wave"
+            )
         before = code[bad].map(_code_text).to_numpy()
         edits.append(_edits("out_of_range", code.index[bad], item, before, "not_answered"))
         values[item] = code.mask(bad)
         missing[item] = missing[item].mask(bad, "not_answered")
+    if faults:
+        raise ValueError("Codes that are no slips:\n" + "\n".join(faults))
     return values, missing, _concat(edits)
 
 
-def _refuse_other_codes(values: pd.DataFrame, instrument: Instrument) -> None:
-    faults = []
-    for item in values:
-        known, answers = instrument.codes(item), values[item].dropna()
-        other = answers[~answers.isin(list(known))].value_counts()
-        if len(other) and other.iloc[0] > max(2, MANY_SLIPS * len(answers)):
-            code = _code_text(other.index[0])
-            faults.append(
-                f"{item}: code {code} stands {other.iloc[0]} times in {len(answers)} answers; the "
-                f"scale {instrument.scale_name(item)!r} has {', '.join(map(str, known))}. Say what "
-                "it means under answers: in the description of the wave"
-            )
-    if faults:
-        raise ValueError("Codes that are no slips:\n" + "\n".join(faults))
-
-
-def route(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
+def route(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Edited:
     """Items of a block with `asked_if` become not_asked for those who were not sent there.
 
     Those are the respondents whose routing variable is known and has another code, and those who
@@ -301,19 +286,19 @@ def route(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument):
     return values, missing, _concat(edits)
 
 
-def _answers_removed(value: pd.Series, reason: pd.Series, past: pd.Series) -> pd.DataFrame:
+def _answers_removed(value: Series, reason: Series, past: Series) -> DataFrame:
     """Ledger rows of the answers ("don't know" is one) that routing removes."""
     given = past & reason.isin(["", "dont_know"])
     before = reason[given].mask(reason[given] == "", value[given].map(_code_text))
     return _edits("routing", value.index[given], value.name, before.to_numpy(), "not_asked")
 
 
-def _edits(rule: str, index: pd.Index, variable, before, after: str) -> pd.DataFrame:
+def _edits(rule: str, index: Index, variable: Cells, before: Cells, after: str) -> DataFrame:
     return _cases(index, variable, before).assign(rule=rule, scope="cell", after=after)
 
 
-def _concat(edits: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([pd.DataFrame(columns=LEDGER), *edits], ignore_index=True)
+def _concat(edits: list[DataFrame]) -> DataFrame:
+    return pd.concat([DataFrame(columns=LEDGER), *edits], ignore_index=True)
 
 
 def _code_text(code: float) -> str:
@@ -323,7 +308,7 @@ def _code_text(code: float) -> str:
 # --- derived variables, scores, flags ----------------------------------------------------------
 
 
-def derive(values: pd.DataFrame, instrument: Instrument) -> pd.DataFrame:
+def derive(values: DataFrame, instrument: Instrument) -> DataFrame:
     """The derived variables of the instrument.
 
     `recode`: the new code of the old code; NaN for an old code that is not named. `any_at_least`: 1
@@ -346,19 +331,20 @@ def derive(values: pd.DataFrame, instrument: Instrument) -> pd.DataFrame:
         if name in instrument.derived:
             known[name] = _derive_one(known, instrument.derived[name])
     made = {name: known[name] for name in instrument.derived if name in known}
-    return pd.DataFrame(made, index=values.index, dtype="float64")
+    return DataFrame(made, index=values.index, dtype="float64")
 
 
-def _derive_one(known: dict[str, pd.Series], spec: Derived) -> pd.Series:
+def _derive_one(known: dict[str, Series], spec: Derived) -> Series:
     if spec.recode:
         new = {old: code for code, codes in spec.recode.codes.items() for old in codes}
         return known[spec.recode.source].map(new).astype("float64")
+    assert spec.any_at_least  # a checked instrument has one of the two
     items = pd.concat([known[item] for item in spec.sources if item in known], axis=1)
     reaches = (items >= spec.any_at_least.code).any(axis=1)
     return reaches.astype("float64").where(reaches | items.notna().all(axis=1))
 
 
-def scores(values: pd.DataFrame, instrument: Instrument) -> pd.DataFrame:
+def scores(values: DataFrame, instrument: Instrument) -> DataFrame:
     """The construct scores of the instrument: means of answered items, or of other scores.
 
     A score is given when at least `instrument.min_answered(name)` of its items were answered, else
@@ -384,10 +370,10 @@ def scores(values: pd.DataFrame, instrument: Instrument) -> pd.DataFrame:
             items = pd.concat(left, axis=1)
             known[name] = items.mean(axis=1).where(items.notna().sum(axis=1) >= needed)
     made = {name: known[name] for name in instrument.constructs if name in known}
-    return pd.DataFrame(made, index=values.index, dtype="float64")
+    return DataFrame(made, index=values.index, dtype="float64")
 
 
-def flags(meta: pd.DataFrame, values: pd.DataFrame, missing: pd.DataFrame, wave: Wave):
+def flags(meta: DataFrame, values: DataFrame, missing: DataFrame, wave: Wave) -> DataFrame:
     """Signs of careless answering; nobody is dropped for them.
 
     Returns
@@ -399,7 +385,7 @@ def flags(meta: pd.DataFrame, values: pd.DataFrame, missing: pd.DataFrame, wave:
         be judged.
     """
     fast, long = wave.rules.fast_minutes, wave.rules.longstring
-    nothing = pd.Series(np.nan, index=meta.index)
+    nothing = Series(np.nan, index=meta.index)
     minutes = meta["duration_minutes"]
     is_fast = nothing if fast is None else (minutes < fast).astype(float).where(minutes.notna())
     run = longstring(values, missing, wave.instrument)
@@ -408,7 +394,7 @@ def flags(meta: pd.DataFrame, values: pd.DataFrame, missing: pd.DataFrame, wave:
     return pd.concat([is_fast, run, careless], axis=1).set_axis(FLAGS, axis=1)
 
 
-def longstring(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrument) -> pd.Series:
+def longstring(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Series:
     """The longest run of equal consecutive answers on one ordinal scale.
 
     The items of each ordinal scale are taken in the order of the questionnaire, as one sequence.
@@ -435,10 +421,10 @@ def longstring(values: pd.DataFrame, missing: pd.DataFrame, instrument: Instrume
             grown = np.where(code == last, run + 1, np.where(np.isnan(code), 0, 1))
             run, last = np.where(asked, grown, run), np.where(asked, code, last)
             best = np.maximum(best, run)
-    return pd.Series(best, index=values.index, name="longstring")
+    return Series(best, index=values.index, name="longstring")
 
 
-def _in_order(values: pd.DataFrame, instrument: Instrument) -> list[str]:
+def _in_order(values: DataFrame, instrument: Instrument) -> list[str]:
     """The items in `values` and what can be derived of them, each after what it depends on."""
     needs = {name: spec.sources for name, spec in instrument.derived.items()}
     for item, block in instrument.block_of.items():
@@ -455,7 +441,7 @@ def _in_order(values: pd.DataFrame, instrument: Instrument) -> list[str]:
 # --- the files that later notebooks read -------------------------------------------------------
 
 
-def save(cleaned: Cleaned, project, wave: Wave) -> dict[str, Path]:
+def save(cleaned: Cleaned, project: Folders, wave: Wave) -> dict[str, Path]:
     """Write the results of cleaning to `project.processed(wave.wave)`; each file appears whole.
 
     Returns
@@ -474,20 +460,17 @@ def save(cleaned: Cleaned, project, wave: Wave) -> dict[str, Path]:
     }
     folder = project.processed(wave.wave)
     for name, table in tables.items():
-        write_whole(folder / name, _as_bytes(table, name))
+        if name.endswith(".parquet"):
+            write_whole(folder / name, table.to_parquet(index=False))
+        else:
+            write_whole(folder / name, table.to_csv(index=False, lineterminator="\n").encode())
     if wave.synthetic:  # a table of numbers cannot carry the notice itself
         text = "".join(f"{wave.notice(language)}\n" for language in LANGUAGES)
         write_whole(folder / "NOTICE.txt", text.encode())
     return {name: folder / name for name in tables}
 
 
-def _as_bytes(table: pd.DataFrame, name: str) -> bytes:
-    if name.endswith(".parquet"):
-        return table.to_parquet(index=False)
-    return table.to_csv(index=False, lineterminator="\n").encode()
-
-
-def load(project, wave: Wave) -> tuple[pd.DataFrame, pd.DataFrame]:
+def load(project: Folders, wave: Wave) -> tuple[DataFrame, DataFrame]:
     """Responses and reasons for missing of a wave, as `save` wrote them, after `validate`.
 
     Raises
@@ -495,7 +478,7 @@ def load(project, wave: Wave) -> tuple[pd.DataFrame, pd.DataFrame]:
     ValueError
         When the files are not there, cannot be read, or do not fit the wave and the instrument.
     """
-    tables = []
+    tables: list[DataFrame] = []
     for name in (RESPONSES, MISSING):
         path = project.processed(wave.wave) / name
         if not path.is_file():
@@ -504,11 +487,12 @@ def load(project, wave: Wave) -> tuple[pd.DataFrame, pd.DataFrame]:
             tables.append(pd.read_parquet(path))
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} is damaged: run 01_cleaning again. ({error})") from error
-    validate(*tables, wave)
-    return tables[0], tables[1]
+    responses, missing = tables
+    validate(responses, missing, wave)
+    return responses, missing
 
 
-def validate(responses: pd.DataFrame, missing: pd.DataFrame, wave: Wave) -> None:
+def validate(responses: DataFrame, missing: DataFrame, wave: Wave) -> None:
     """Check that responses are what cleaning makes with the instrument as it is now.
 
     Columns and their types, respondent_id, codes, a reason exactly where an answer is missing, and
@@ -519,10 +503,15 @@ def validate(responses: pd.DataFrame, missing: pd.DataFrame, wave: Wave) -> None
     ValueError
         With everything that differs.
     """
-    faults = _column_faults(responses, "responses", _columns(wave))
+    made = _with_scores(DataFrame(columns=wave.items, dtype="float64"), wave)
+    faults = _column_faults(responses, "responses", [*RESERVED, *made, *FLAGS])
     faults += _column_faults(missing, "missing_reasons", ["respondent_id", *wave.items])
     if not faults:
-        faults = _respondent_faults(responses, missing)
+        ids = responses["respondent_id"]
+        faults = [f"respondent_id {name!r} stands more than once" for name in ids[ids.duplicated()]]
+        if ids.tolist() != missing["respondent_id"].tolist():
+            what = "responses and missing_reasons are not of the same respondents in one order"
+            faults.append(what)
     if not faults:
         faults = [f for item in wave.items for f in _item_faults(responses, missing, item, wave)]
         faults += _made_faults(responses, wave)
@@ -531,13 +520,7 @@ def validate(responses: pd.DataFrame, missing: pd.DataFrame, wave: Wave) -> None
         raise ValueError("\n- ".join([f"{what}01_cleaning again.", *faults]))
 
 
-def _columns(wave: Wave) -> list[str]:
-    nobody = pd.DataFrame(columns=wave.items, dtype="float64")
-    known = nobody.join(derive(nobody, wave.instrument))
-    return [*RESERVED, *known, *scores(known, wave.instrument), *FLAGS]
-
-
-def _column_faults(table: pd.DataFrame, name: str, expected: list[str]) -> list[str]:
+def _column_faults(table: DataFrame, name: str, expected: list[str]) -> list[str]:
     absent = [column for column in expected if column not in table]
     extra = [column for column in table if column not in expected]
     numbers = expected[len(RESERVED) :] if name == "responses" else []
@@ -546,15 +529,7 @@ def _column_faults(table: pd.DataFrame, name: str, expected: list[str]) -> list[
     return [f"{name} {what} {column}" for what, columns in found.items() for column in columns]
 
 
-def _respondent_faults(responses: pd.DataFrame, missing: pd.DataFrame) -> list[str]:
-    ids = responses["respondent_id"]
-    faults = [f"respondent_id {name!r} stands more than once" for name in ids[ids.duplicated()]]
-    if ids.tolist() != missing["respondent_id"].tolist():
-        faults.append("responses and missing_reasons are not of the same respondents in one order")
-    return faults
-
-
-def _item_faults(responses: pd.DataFrame, missing: pd.DataFrame, item: str, wave: Wave):
+def _item_faults(responses: DataFrame, missing: DataFrame, item: str, wave: Wave) -> list[str]:
     code, reason = responses[item], missing[item]
     wrong = code[code.notna() & ~code.isin(list(wave.instrument.codes(item)))]
     unknown = reason[~reason.isin(["", *MISSING_REASONS])]
@@ -564,10 +539,8 @@ def _item_faults(responses: pd.DataFrame, missing: pd.DataFrame, item: str, wave
     return faults + ([f"{item}: {other} answers disagree with their reason"] if other else [])
 
 
-def _made_faults(responses: pd.DataFrame, wave: Wave) -> list[str]:
-    values = responses[wave.items]
-    known = values.join(derive(values, wave.instrument))
-    made = known.drop(columns=wave.items).join(scores(known, wave.instrument))
+def _made_faults(responses: DataFrame, wave: Wave) -> list[str]:
+    made = _with_scores(responses[wave.items], wave).drop(columns=wave.items)
     return [
         f"{name} is not what the instrument makes of the answers"
         for name in made
