@@ -12,20 +12,24 @@ import hashlib
 import io
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import openpyxl
 import pandas as pd
 import pyreadstat
 
+from mkb21.survey.files import Folders
 from mkb21.survey.instrument import RESERVED, Export, Wave
 
 NOTES = ["rule", "respondent_id", "variable", "before", "after"]
 DELIMITERS = (";", ",", "\t", "|")
+Labels = dict[str, tuple[str, int | str]]  # folded label -> label, and its code or reason
 SHOWN = 10  # faults of one kind in one column; the rest is counted
 
 
@@ -65,19 +69,13 @@ class RawExport:
     source: Source
 
 
-def read_export(project, wave: Wave) -> RawExport:
+def read_export(project: Folders, wave: Wave) -> RawExport:
     """Read the raw export of a wave: csv, txt, tsv, xlsx or sav.
 
     Labels become codes by the labels of the instrument in `wave.export.language` and by
     `wave.answers`, whatever their case and spacing. A plain number is that code, also when the
     scale does not have it: cleaning judges ranges. A blank cell is "not_answered". "Don't know" is
     an answer only on scales that offer it. Rows without any text are skipped.
-
-    Parameters
-    ----------
-    project : mkb21.run.paths.Project
-    wave : Wave
-        From `load_wave`.
 
     Raises
     ------
@@ -92,11 +90,15 @@ def read_export(project, wave: Wave) -> RawExport:
     texts = _texts(table, wave)
     meta, meta_faults = _read_meta(texts, wave, table.unit)
     values, missing, notes, item_faults = _read_items(texts, wave)
-    _refuse(f"{path} does not fit wave {wave.wave}", [*faults, *meta_faults, *item_faults])
+    faults += meta_faults + item_faults
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ValueError("\n- ".join([f"{path} does not fit wave {wave.wave}: {count}.", *faults]))
     notes["respondent_id"] = meta["respondent_id"].reindex(notes["respondent_id"]).to_numpy()
-    whole = [part.reset_index(drop=True) for part in (values, missing, meta, notes[NOTES])]
+    notes = notes[NOTES].reset_index(drop=True)
+    values, missing, meta = (part.reset_index(drop=True) for part in (values, missing, meta))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return RawExport(*whole, Source(path.name, digest, len(meta)))
+    return RawExport(values, missing, meta, notes, Source(path.name, digest, len(meta)))
 
 
 # --- files into text ---------------------------------------------------------------------------
@@ -112,7 +114,7 @@ class _Table:
     numbers: list[int]
 
 
-def _locate(project, wave: Wave) -> Path:
+def _locate(project: Folders, wave: Wave) -> Path:
     path = project.raw(wave.wave) / wave.export.file
     if path.suffix.lower() not in _READERS:
         known = ", ".join(_READERS)
@@ -141,10 +143,8 @@ def _read_text(path: Path, export: Export) -> _Table:
             numbers.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(
-            f"{path}: the row that starts on line {start} cannot be split into fields ({error}). "
-            f"Is a quotation mark missing there?"
-        ) from error
+        what = f"{path}: the row that starts on line {start} cannot be split into fields ({error})"
+        raise ValueError(f"{what}. Is a quotation mark missing there?") from error
     if len(rows[0]) == 1:
         raise ValueError(f"{path} has one column only.{_other_delimiter(rows[0][0], export)}")
     return _table("line", rows, numbers, path)
@@ -155,9 +155,8 @@ def _decode(path: Path, encoding: str) -> str:
     try:
         text = content.decode(encoding)
     except LookupError as error:
-        raise ValueError(
-            f"export: encoding: {encoding!r} is not known. Usual are utf-8-sig and cp1252."
-        ) from error
+        what = f"export: encoding: {encoding!r} is not known"
+        raise ValueError(f"{what}. Usual are utf-8-sig and cp1252.") from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         other = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"
@@ -166,9 +165,8 @@ def _decode(path: Path, encoding: str) -> str:
             f"Give its encoding under export: encoding: (perhaps {other})."
         ) from error
     if text.startswith(("\ufeff", "ï»¿")):
-        raise ValueError(
-            f"{path} starts with a byte-order mark: write encoding: utf-8-sig under export:."
-        )
+        what = f"{path} starts with a byte-order mark"
+        raise ValueError(f"{what}: write encoding: utf-8-sig under export:.")
     return text
 
 
@@ -202,34 +200,24 @@ def _read_sav(path: Path, export: Export) -> _Table:
         frame, meta = pyreadstat.read_sav(path, user_missing=True)
     except pyreadstat.ReadstatError as error:
         raise ValueError(f"{path} is not a readable SPSS file: {error}") from error
-    labels = meta.variable_value_labels
-    gaps = meta.missing_ranges
-    columns = [
-        [
-            labels.get(name, {}).get(v, None if _is_gap(v, gaps.get(name, [])) else v)
-            for v in frame[name]
-        ]
-        for name in frame
-    ]
+    columns = []
+    for name in frame:
+        labels, gaps = meta.variable_value_labels.get(name, {}), meta.missing_ranges.get(name, [])
+        columns.append([labels.get(v, None if _is_gap(v, gaps) else v) for v in frame[name]])
     rows = [[_as_text(cell, export) for cell in row] for row in zip(*columns, strict=True)]
     return _table("case", [list(frame.columns), *rows], list(range(len(rows) + 1)), path)
 
 
-def _is_gap(value, gaps: list[dict]) -> bool:
+def _is_gap(value: Any, gaps: list[Any]) -> bool:
     """Does a value lie in one of the ranges that SPSS declares user-missing?"""
     return any(type(value) is type(g["lo"]) and g["lo"] <= value <= g["hi"] for g in gaps)
 
 
-_READERS = {
-    ".csv": _read_text,
-    ".txt": _read_text,
-    ".tsv": _read_text,
-    ".xlsx": _read_xlsx,
-    ".sav": _read_sav,
-}
+_READERS = dict.fromkeys((".csv", ".txt", ".tsv"), _read_text)
+_READERS |= {".xlsx": _read_xlsx, ".sav": _read_sav}
 
 
-def _as_text(cell, export: Export) -> str:
+def _as_text(cell: Any, export: Export) -> str:
     """A typed cell as a text export of the same wave would show it."""
     if pd.isna(cell):
         return ""
@@ -255,25 +243,21 @@ def _table(unit: str, rows: list[list[str]], numbers: list[int], path: Path) -> 
 def _header_faults(table: _Table, wave: Wave, file: str) -> list[str]:
     """Columns that are absent, not described, without a name, or double."""
     header = Counter(name for name in table.header if name.strip())
-    expected = {column: name for name, column in {**wave.columns, **wave.personal}.items()}
+    expected = {column: name for name, column in (wave.columns | wave.personal).items()}
     absent = [column for column in expected if column not in header]
     if len(absent) == len(expected):
         first = ", ".join(map(repr, table.header[:5]))
         return [f"{file} has none of the columns of the wave. Its first columns: {first}."]
     extra = [column for column in header if column not in {*expected, *wave.ignored}]
+    # wholly blank columns without a name, as spreadsheets leave them, are harmless
+    unnamed = [k for k, name in enumerate(table.header) if not name.strip()]
+    used = [k for k in unnamed if any(row[k].strip() for row in table.rows if k < len(row))]
     return [
         *[f"column {c!r} ({expected[c]}) is absent.{_closest(c, extra)}" for c in absent],
         *[f"column {c!r} is not described: add it to columns, personal or ignored." for c in extra],
         *[f"column {c!r} stands {n} times in the file." for c, n in header.items() if n > 1],
-        *_unnamed_faults(table),
+        *[f"column {k + 1} (counted from the left) has cells but no name." for k in used],
     ]
-
-
-def _unnamed_faults(table: _Table) -> list[str]:
-    """Columns with cells but no name; wholly blank ones, as spreadsheets leave, are harmless."""
-    unnamed = [k for k, name in enumerate(table.header) if not name.strip()]
-    used = [k for k in unnamed if any(row[k].strip() for row in table.rows if k < len(row))]
-    return [f"column {k + 1} (counted from the left) has cells but no name." for k in used]
 
 
 def _length_faults(table: _Table) -> list[str]:
@@ -288,20 +272,14 @@ def _length_faults(table: _Table) -> list[str]:
     ]
 
 
-def _refuse(what: str, faults: list[str]) -> None:
-    if faults:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise ValueError("\n- ".join([f"{what}: {count}.", *faults]))
-
-
-def _places(unit: str, numbers) -> str:
+def _places(unit: str, numbers: Iterable[int]) -> str:
     """For instance "lines 4, 8, 9" or "lines 1, ..., 10 and 12 more"."""
     numbers = list(numbers)
     more = f" and {len(numbers) - SHOWN} more" if len(numbers) > SHOWN else ""
     return f"{unit}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:SHOWN]))}{more}"
 
 
-def _closest(text: str, known) -> str:
+def _closest(text: str, known: Iterable[str]) -> str:
     names = {_fold(name): name for name in known}
     near = [names[found] for found in get_close_matches(_fold(text), names, n=3, cutoff=0.5)]
     return f" Closest: {', '.join(map(repr, near))}." if near else ""
@@ -310,7 +288,7 @@ def _closest(text: str, known) -> str:
 def _texts(table: _Table, wave: Wave) -> pd.DataFrame:
     """The described columns as text, without the rows of a wrong length; index = place in file."""
     whole = [k for k, row in enumerate(table.rows) if len(row) == len(table.header)]
-    names = {**wave.columns, **wave.personal}
+    names = wave.columns | wave.personal
     where = {name: table.header.index(c) for name, c in names.items() if c in table.header}
     columns = {name: [table.rows[k][at] for k in whole] for name, at in where.items()}
     return pd.DataFrame(columns, index=[table.numbers[k] for k in whole], dtype=str)
@@ -366,7 +344,9 @@ def _numbers(texts: pd.Series, decimal: str) -> pd.Series:
 # --- answers -----------------------------------------------------------------------------------
 
 
-def _read_items(texts: pd.DataFrame, wave: Wave):
+def _read_items(
+    texts: pd.DataFrame, wave: Wave
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
     """Codes, reasons for missing, spellings (by place in the file) and faults of all items."""
     values, missing, notes, faults = {}, {}, [], []
     for item in [name for name in wave.items if name in texts]:
@@ -387,7 +367,7 @@ def _read_items(texts: pd.DataFrame, wave: Wave):
     return pd.DataFrame(values), pd.DataFrame(missing), found, faults
 
 
-def _labels(wave: Wave, scale: str) -> dict[str, tuple[str, int | str]]:
+def _labels(wave: Wave, scale: str) -> Labels:
     """Folded label -> label and its code or reason for missing; labels of the wave come first."""
     instrument, language = wave.instrument, wave.export.language
     spec = instrument.scales[scale]
@@ -402,7 +382,7 @@ def _fold(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _read_answers(texts, labels: dict[str, tuple[str, int | str]], decimal: str) -> pd.DataFrame:
+def _read_answers(texts: Iterable[str], labels: Labels, decimal: str) -> pd.DataFrame:
     """Different texts of a column -> value, reason, read_as; unknown texts are left out."""
     numbers = _numbers(pd.Series(texts, index=texts, dtype=str).str.strip(), decimal)
     read = {}
@@ -418,7 +398,7 @@ def _read_answers(texts, labels: dict[str, tuple[str, int | str]], decimal: str)
     return pd.DataFrame.from_dict(read, orient="index", columns=list(types)).astype(types)
 
 
-def _label_faults(item: str, unknown: pd.Series, labels: dict, wave: Wave) -> list[str]:
+def _label_faults(item: str, unknown: pd.Series, labels: Labels, wave: Wave) -> list[str]:
     known = {folded: label for folded, (label, _) in labels.items()}
     where = f"column {wave.columns[item]!r} ({item})"
     faults = []
