@@ -1,18 +1,38 @@
 """Structural equation models in lavaan syntax on a pandas frame, with lavaan's numbers.
 
-    model = sem.read_model("gebruiksmodel")
-    fit = sem.fit(model, responses, estimator="MLR", missing="fiml")
+    import semfit
+
+    model = semfit.read_model("trust =~ t1 + t2 + t3; sales ~ trust + size")
+    fit = semfit.fit(model, answers, estimator="MLR", missing="fiml")
     fit.estimates, fit.measures, fit.r_squared, fit.residuals, fit.problems
 
-From the model file to the tables: spec (syntax) and layout (parameters of all groups), structure
-(matrices, implied moments, derivatives), sample (rows, patterns of missing values, EM), normal
-(likelihood) or ordinal and dwls (ordered variables), search (semopy, then Fisher scoring), inference
-and saturated (standard errors, tests), measures, solution (tidy tables), checks and
-identification (refusals), problems (warnings), formula (``:=``), effects, bootstrapping and
-resampling (indirect effects and their intervals), compare and constraints (tests between models),
-groups and group_paths (invariance, differences), modification (indices), sensitivity.
-Reference: lavaan 0.6-14, see tests/reference.
+Every table is a tidy frame: one row per estimate, numbers that are numbers, names that are codes.
+The rooms, from the bottom up:
+
+syntax
+    What the model says: `read_model`, the parameters of all groups, ``:=`` formulas, identification.
+moments
+    What the data and the model say of means, thresholds and covariances: complete rows, rows with
+    missing values, ordered variables.
+fitting
+    `fit`: search, standard errors, test, measures, tables, and what is wrong with a solution.
+testing
+    Between models and groups: `compare`, `wald`, `score_tests`, `invariance`, `latent_means`,
+    `path_differences`, `sensitivity`.
+effects
+    `effects_table`, `indirect_effects`, `monte_carlo`, `bootstrap`.
+reliability
+    Scales: alpha, omega, item statistics, factors, validity; it uses moments only. Loaded when it is
+    first asked for.
+
+What a reader is told has a code: `MESSAGES` holds the English, `render` makes the text. References:
+lavaan 0.6-14, semTools and psych; the tests compare every number with theirs.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from semfit.effects.bootstrapping import Bootstrap, bootstrap
 from semfit.effects.effects import effects_table, indirect_effects, monte_carlo
@@ -25,6 +45,9 @@ from semfit.testing.constraints import score_tests, wald
 from semfit.testing.group_paths import PathDifferences, path_differences
 from semfit.testing.groups import Invariance, invariance, latent_means, measurement_model
 from semfit.testing.sensitivity import sensitivity
+
+if TYPE_CHECKING:
+    from semfit import reliability
 
 __version__ = "0.1.0"
 
@@ -49,8 +72,16 @@ __all__ = [
     "monte_carlo",
     "path_differences",
     "read_model",
+    "reliability",
     "render",
     "score_tests",
     "sensitivity",
     "wald",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the room of reliability when it is asked for: it takes statsmodels along."""
+    if name == "reliability":
+        return import_module("semfit.reliability")
+    raise AttributeError(f"module 'semfit' has no attribute {name!r}")

@@ -80,6 +80,7 @@ def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
     Returns
     -------
     Model
+        R: ``lavaan::lavaanify(text, auto = TRUE, model.type = "sem")``.
 
     Raises
     ------
@@ -91,8 +92,7 @@ def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
     -----
     Supported: ``=~``, ``~``, ``~~``, ``:=``, intercepts (``y ~ 1``), thresholds (``y | t1``),
     comments, labels (``a*x``), fixed values (``1*x``), ``NA*x`` (frees a marker), one modifier for
-    each group (``c(a, b)*x``), continued lines. As ``lavaan::lavaanify(text, auto = TRUE,
-    model.type = "sem")``.
+    each group (``c(a, b)*x``), continued lines.
 
     Examples
     --------
