@@ -168,7 +168,7 @@ def _limits(plan: Plan, item: str, codes: np.ndarray, n: int):
         mean = claim["statistic"] == "mean"
         weights = codes if mean else np.isin(codes, counted).astype(float)
         whole = plan.n if claim["statistic"] == "percent_of_rows" else n
-        (lower, upper), _ = published.limits(claim, {})
+        lower, upper, _ = published.limits(claim, {})
         unit = whole * (1.0 if mean else 0.01)
         slack = 1e-6 * whole  # keeps clear of the ends, where rounding decides
         yield claim["id"], (weights, lower * unit + slack, upper * unit - slack)

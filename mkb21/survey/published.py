@@ -31,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas import DataFrame, Series
 
 from semfit.reliability import cronbach_alpha
 
@@ -48,6 +49,7 @@ COMPARATORS = {
     "rank": "place in the order, from high to low",
     "top": "all variables stand among the first `value` of the order",
 }
+Found = tuple[float, int]  # a statistic, and the number of respondents behind it
 ORDERINGS = ("largest", "smallest", "rank", "top")
 OF_CODES = ("percent", "percent_of_rows", "min_percent", "max_percent")  # they count `codes`
 OF_ONE = ("percent", "percent_of_rows", "mean")  # of one variable
@@ -56,12 +58,12 @@ OF_ONE = ("percent", "percent_of_rows", "mean")  # of one variable
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> DataFrame:
     """The claims of one wave, checked.
 
     Returns
     -------
-    pandas.DataFrame
+    DataFrame
         One row per claim: the columns of the file; `value`, `value_high` and `decimals` are
         numbers, NaN where empty.
 
@@ -93,7 +95,7 @@ def read(path: Path) -> pd.DataFrame:
     return claims[list(COLUMNS)].reset_index(drop=True)
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(path: Path) -> DataFrame:
     """The file as text; index: the line in the file.
 
     The csv module tells a row with a field too few or too many, which `pandas.read_csv` fills up.
@@ -109,22 +111,20 @@ def _table(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path} cannot be read as a table in UTF-8: {error}") from error
     absent = [c for c in COLUMNS if c not in header]
     if absent:
-        raise ValueError(
-            f"{path} lacks the column(s) {', '.join(absent)}; it needs {', '.join(COLUMNS)}."
-        )
+        what = f"{path} lacks the column(s) {', '.join(absent)}"
+        raise ValueError(f"{what}; it needs {', '.join(COLUMNS)}.")
     if not numbered:
         raise ValueError(f"{path} holds no claim.")
     ragged = [str(n) for n, row in numbered if None in row.values() or "(too many)" in row]
     if ragged:
-        raise ValueError(
-            f"{path}: on line(s) {', '.join(ragged)} there are more or fewer fields than column "
-            "names. A text with a comma in it stands between quotation marks."
-        )
+        where = f"{path}: on line(s) {', '.join(ragged)} there are more or fewer fields"
+        hint = "A text with a comma in it stands between quotation marks."
+        raise ValueError(f"{where} than column names. {hint}")
     lines, rows = zip(*numbered, strict=True)
     return pd.DataFrame(rows, index=lines, dtype=str)
 
 
-def _statistic_faults(claim: pd.Series) -> list[str]:
+def _statistic_faults(claim: Series) -> list[str]:
     """What is wrong with the statistic, its variables and its codes."""
     statistic, order = claim["statistic"], claim["comparator"] in ORDERINGS
     variables, codes = _split(claim["variables"]), _split(claim["codes"])
@@ -151,7 +151,7 @@ def _statistic_faults(claim: pd.Series) -> list[str]:
     return found
 
 
-def _comparator_faults(claim: pd.Series) -> list[str]:
+def _comparator_faults(claim: Series) -> list[str]:
     """What is wrong with the comparator and the numbers that it needs."""
     comparator, value = claim["comparator"], claim["value"]
     if comparator not in COMPARATORS:
@@ -168,7 +168,7 @@ def _comparator_faults(claim: pd.Series) -> list[str]:
     return found
 
 
-def _id_faults(claim: pd.Series, claims: pd.DataFrame) -> list[str]:
+def _id_faults(claim: Series, claims: DataFrame) -> list[str]:
     """What is wrong with the id, and with the ids of other claims."""
     found = []
     if claim["id"] == "" or (claims["id"] == claim["id"]).sum() > 1:
@@ -180,19 +180,19 @@ def _id_faults(claim: pd.Series, claims: pd.DataFrame) -> list[str]:
 # --- comparing -----------------------------------------------------------------------------------
 
 
-def compare(claims: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
+def compare(claims: DataFrame, responses: DataFrame) -> DataFrame:
     """Every claim against the responses.
 
     Parameters
     ----------
-    claims : pandas.DataFrame
+    claims : DataFrame
         As `read` gives them.
-    responses : pandas.DataFrame
+    responses : DataFrame
         One row per respondent, one numeric column per variable, NaN where there is no answer.
 
     Returns
     -------
-    pandas.DataFrame
+    DataFrame
         The claims, in their order, with `computed` (the statistic; for an order the place), `n`
         (respondents behind it), `lower` and `upper` (what `computed` had to lie in), `difference`
         (computed - value, where one number was printed) and `holds` (bool; never where `computed`
@@ -209,25 +209,23 @@ def compare(claims: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
         try:
             value, n = _compute(claim, responses)
         except (KeyError, SyntaxError, pd.errors.UndefinedVariableError, ValueError) as error:
-            raise ValueError(
-                f"The published claim {claim['id']!r} cannot be computed: {error}"
-            ) from error
+            what = f"The published claim {claim['id']!r} cannot be computed"
+            raise ValueError(f"{what}: {error}") from error
         computed[claim["id"]] = value
         rows.append({**claim, "computed": value, "n": n})
     register = pd.DataFrame(rows)
     accepted = [limits(claim, computed) for _, claim in register.iterrows()]
-    register["lower"], register["upper"] = zip(*[pair for pair, _ in accepted], strict=True)
+    lower, upper, closed = map(np.array, zip(*accepted, strict=True))
     printed = register["comparator"].isin(["equals", "rank"])
-    register["difference"] = (register["computed"] - register["value"]).where(printed)
-    inside = [
-        _inside(value, lower, upper, closed)
-        for value, ((lower, upper), closed) in zip(register["computed"], accepted, strict=True)
-    ]
-    register["holds"] = pd.Series(inside, index=register.index, dtype=bool)
-    return register
+    difference = (register["computed"] - register["value"]).where(printed)
+    # both ends of a closed range belong to it: 61.5 may be printed as 62 or as 61
+    slack = np.where(closed, 1e-9, -1e-9)
+    # NaN lies in nothing: a claim that cannot be computed does not hold
+    holds = register["computed"].between(lower - slack, upper + slack)
+    return register.assign(lower=lower, upper=upper, difference=difference, holds=holds)
 
 
-def _compute(claim: pd.Series, responses: pd.DataFrame) -> tuple[float, int]:
+def _compute(claim: Series, responses: DataFrame) -> tuple[float, int]:
     """The statistic of a claim, or its place in the order, and the respondents behind it."""
     rows = responses.query(claim["filter"]) if claim["filter"] else responses
     variables, codes = _split(claim["variables"]), [float(c) for c in _split(claim["codes"])]
@@ -258,30 +256,23 @@ def _place(scores: dict[str, float], chosen: list[str], from_below: bool) -> flo
     return float(len(chosen) + sum(score >= worst for score in others.values()))
 
 
-def limits(claim: pd.Series, computed: dict[str, float]) -> tuple[tuple[float, float], bool]:
-    """((lower, upper), do the ends belong to it?) of what the computed value had to lie in."""
+def limits(claim: Series, computed: dict[str, float]) -> tuple[float, float, bool]:
+    """What the computed value had to lie in: lower, upper, and do the ends belong to it?"""
     value, comparator = claim["value"], claim["comparator"]
     if comparator == "equals":
         half = 0.5 * 10.0 ** -claim["decimals"]
-        return (value - half, value + half), True
+        return value - half, value + half, True
     if comparator == "between":
-        return (value, claim["value_high"]), False
+        return value, claim["value_high"], False
     than = [computed[i] for i in _split(claim["than"])] or [value]
     if comparator == "greater":
-        return (float(np.max(than)), np.inf), False
+        return float(np.max(than)), np.inf, False
     if comparator == "less":
-        return (-np.inf, float(np.min(than))), False
+        return -np.inf, float(np.min(than)), False
     if comparator == "top":
-        return (1.0, value), True
+        return 1.0, value, True
     place = value if comparator == "rank" else 1.0
-    return (place, place), True
-
-
-def _inside(computed: float, lower: float, upper: float, closed: bool) -> bool:
-    """NaN lies in nothing: a claim that cannot be computed does not hold."""
-    # both ends of a closed range belong to it: 61.5 may be printed as 62 or as 61
-    slack = 1e-9 if closed else -1e-9
-    return bool(lower - slack <= computed <= upper + slack)
+    return place, place, True
 
 
 def _split(joined: str) -> list[str]:
@@ -326,7 +317,7 @@ _WORDS = {
 }
 
 
-def as_text(register: pd.DataFrame, language: str = "en") -> list[str]:
+def as_text(register: DataFrame, language: str = "en") -> list[str]:
     """What a computed value is held against, as short text.
 
     "62", "> 50", "> fig07_twitter" (another claim), "50 – 55", "largest of 6", "place 2 of 11".
@@ -348,12 +339,12 @@ def as_text(register: pd.DataFrame, language: str = "en") -> list[str]:
     return found
 
 
-def labels(claims: pd.DataFrame, questions, language: str = "en") -> dict[str, str]:
+def labels(claims: DataFrame, questions, language: str = "en") -> dict[str, str]:
     """What each claim is about, in words: id -> "7 Twitter: weekly – continuously".
 
     Parameters
     ----------
-    claims : pandas.DataFrame
+    claims : DataFrame
         As `read` gives them.
     questions : Instrument
         Anything with `label(variable, language)`, `codes(variable, language)`, and `topic(variables,
@@ -398,68 +389,68 @@ def _printed(value: float, decimals: float, language: str) -> str:
 # --- statistics: (rows, variables, codes) -> (value, n) ----------------------------------------
 
 
-def _n_rows(rows, variables, codes):
+def _n_rows(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Respondents."""
     return float(len(rows)), len(rows)
 
 
-def _n_answering(rows, variables, codes):
+def _n_answering(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Respondents with an answer on at least one of the variables."""
     n = int(rows[variables].notna().any(axis=1).sum())
     return float(n), n
 
 
-def _n_items(rows, variables, codes):
+def _n_items(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Variables that have answers."""
     return float(rows[variables].notna().any().sum()), len(rows)
 
 
-def _percent(rows, variables, codes):
+def _percent(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Per cent of the answers on one variable that have one of the codes."""
     valid = rows[variables[0]].dropna()
     return (100.0 * valid.isin(codes).mean() if len(valid) else np.nan), len(valid)
 
 
-def _percent_of_rows(rows, variables, codes):
+def _percent_of_rows(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Per cent of all respondents, whether they were asked or not."""
     return (100.0 * rows[variables[0]].isin(codes).mean() if len(rows) else np.nan), len(rows)
 
 
-def _min_percent(rows, variables, codes):
+def _min_percent(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """The smallest of the percentages of the variables; NaN if one of them is."""
     return _extreme(rows, variables, codes, np.argmin)
 
 
-def _max_percent(rows, variables, codes):
+def _max_percent(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """The largest of the percentages of the variables; NaN if one of them is."""
     return _extreme(rows, variables, codes, np.argmax)
 
 
-def _extreme(rows, variables, codes, which):
+def _extreme(rows: DataFrame, variables: list[str], codes: list[float], which: Callable) -> Found:
     shares = [_percent(rows, [variable], codes) for variable in variables]
     return shares[which([share for share, _ in shares])]  # argmin and argmax find a NaN first
 
 
-def _mean(rows, variables, codes):
+def _mean(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Mean of the answers on one variable."""
     valid = rows[variables[0]].dropna()
     return (float(valid.mean()) if len(valid) else np.nan), len(valid)
 
 
-def _scale_mean(rows, variables, codes):
+def _scale_mean(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Mean of the scores: means of the answered items of those who answered half of them."""
     enough = rows[variables].notna().mean(axis=1) >= 0.5
     scores = rows.loc[enough, variables].mean(axis=1)
     return (float(scores.mean()) if len(scores) else np.nan), len(scores)
 
 
-def _alpha(rows, variables, codes):
+def _alpha(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Cronbach's alpha (raw) of those who answered every item."""
     alpha = cronbach_alpha(rows[variables])
     return float(alpha.alpha), int(alpha.n_used)
 
 
-def _max_gap(rows, variables, codes):
+def _max_gap(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
     """Largest of the mean differences, second minus first of a pair, of those who answered both."""
     gaps = []
     for pair in variables:
@@ -471,7 +462,7 @@ def _max_gap(rows, variables, codes):
     return unknown[0] if unknown else max(gaps)
 
 
-STATISTICS: dict[str, Callable] = {
+STATISTICS: dict[str, Callable[[DataFrame, list[str], list[float]], Found]] = {
     "n_rows": _n_rows,
     "n_answering": _n_answering,
     "n_items": _n_items,
