@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
+from mkb21.page import numerals
 from mkb21.page.tables import interval, number, p_value, percent
 from mkb21.page.words import say, values
 
@@ -105,8 +105,7 @@ def _measure(fit, name, column):
 
 def reported_column(fit) -> str:
     """The column of fit measures to report: the most robust one that has a CFI."""
-    known = fit.measures.set_index("measure").loc["cfi"].dropna().index
-    return next((name for name in ("robust", "scaled", "standard") if name in known), "")
+    return numerals.reported_column(fit.measures.set_index("measure").loc["cfi"])
 
 
 def _sample(results, language):
@@ -206,7 +205,7 @@ def _global_fit(results, language):
     fit, column = results.fit, reported_column(results.fit)
     if not column:
         return ""
-    test = "standard" if np.isnan(_measure(fit, "chisq", "scaled")) else "scaled"
+    test = numerals.reported_column(fit.measures.set_index("measure").loc["chisq"])
     value = lambda name, which, decimals: number(_measure(fit, name, which), decimals, language)
     limits = [_measure(fit, f"rmsea_ci_{end}", column) for end in ("low", "high")]
     return (

@@ -11,65 +11,16 @@ from pathlib import Path
 import great_tables
 import pandas as pd
 
+from mkb21.page.numerals import UNDEFINED, interval, number, p_value, percent
+from mkb21.page.numerals import p_equals as p_equals  # asked for here, too
+from mkb21.page.numerals import short as short
 from mkb21.survey.files import check_language, write_whole
 
-DECIMAL_MARK = {"nl": ",", "en": "."}
 WORDS = {"nl": {True: "ja", False: "nee"}, "en": {True: "yes", False: "no"}}
 NO_ROWS = {"nl": "(geen rijen)", "en": "(no rows)"}
 FORMATS = r"(text|integer|bool|p)|(decimals)(\d)|(percent)(\d?)|(interval)(\d)"
-UNDEFINED = "–"
 RULES = ("table_border_top", "column_labels_border_top", "column_labels_border_bottom")
 RULES += ("table_body_border_bottom", "table_border_bottom")  # the horizontal rules of APA style
-
-
-def number(value: float, decimals: int, language: str) -> str:
-    """A number with fixed decimals, the language's decimal mark and a true minus; NaN is "–".
-
-    R: ``formatC(value, digits = decimals, format = "f", decimal.mark = ",")``.
-    """
-    check_language(language)
-    if pd.isna(value):
-        return UNDEFINED
-    text = f"{value:.{decimals}f}"
-    sign = "−" if text.startswith("-") and float(text) != 0 else ""
-    return sign + text.lstrip("-").replace(".", DECIMAL_MARK[language])
-
-
-def short(value: float, decimals: int, language: str) -> str:
-    """A number without the zeros at its end: 0.50 gives "0.5", 2.00 gives "2"."""
-    text = number(value, decimals, language)
-    return re.sub(r"[.,]?0+$", "", text) if decimals else text
-
-
-def percent(value: float, decimals: int, language: str) -> str:
-    """A percentage as text: 40 gives "40%" in both languages; NaN gives "–"."""
-    return UNDEFINED if pd.isna(value) else f"{number(value, decimals, language)}%"
-
-
-def p_value(value: float, language: str) -> str:
-    """A p value in APA style: three decimals, no leading zero; "< .001", "> .999"."""
-    if pd.isna(value):
-        return UNDEFINED
-    if not 0 <= value <= 1:
-        raise ValueError(f"{value} is not a p value: it must lie between 0 and 1.")
-    mark = DECIMAL_MARK[language]
-    if value < 0.001:
-        return f"< {mark}001"
-    return f"> {mark}999" if value >= 0.9995 else number(value, 3, language)[1:]
-
-
-def p_equals(value: float, language: str) -> str:
-    """A p value in a sentence: "p = .012", "p < .001"."""
-    text = p_value(value, language)
-    return f"p {text}" if text[0] in "<>" else f"p = {text}"
-
-
-def interval(low: float, high: float, decimals: int, language: str) -> str:
-    """Two limits as text: "[2.12, 2.44]", in Dutch "[2,12; 2,44]"; "–" if one is NaN."""
-    if pd.isna(low) or pd.isna(high):
-        return UNDEFINED
-    limits = [number(limit, decimals, language) for limit in (low, high)]
-    return f"[{'; '.join(limits)}]" if language == "nl" else f"[{', '.join(limits)}]"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
