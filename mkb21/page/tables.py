@@ -11,9 +11,15 @@ from pathlib import Path
 import great_tables
 import pandas as pd
 
-from mkb21.page.numerals import UNDEFINED, interval, number, p_value, percent
-from mkb21.page.numerals import p_equals as p_equals  # asked for here, too
-from mkb21.page.numerals import short as short
+from mkb21.page.numerals import (  # noqa: F401  notebooks ask for them here
+    UNDEFINED,
+    interval,
+    number,
+    p_equals,
+    p_value,
+    percent,
+    short,
+)
 from mkb21.survey.files import check_language, write_whole
 
 WORDS = {"nl": {True: "ja", False: "nee"}, "en": {True: "yes", False: "no"}}
