@@ -32,11 +32,15 @@ from shutil import get_terminal_size
 
 import yaml
 
+from mkb21.page.numerals import fraction, p_equals, reported_column
 from mkb21.run.paths import Project
 from mkb21.run.provenance import checksum, commit
 from mkb21.survey.files import write_whole
 
 # papermill, nbformat and pandas take seconds to import and are not needed when nothing changed.
+
+Settings = dict[str, object]  # parameter -> value
+Sums = dict[str, str]  # file -> checksum
 
 PLAIN_VALUES = (bool, int, float, str, list, dict, type(None))
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
@@ -57,22 +61,14 @@ class Notebook:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     only_with: tuple[str, ...]  # files without which it is left out
-    parameters: dict[str, object]
+    parameters: Settings
     parameters_at: int
     injected: bool
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run did.
-
-    Attributes
-    ----------
-    ran, fresh : tuple of str
-        The notebooks that were executed, and those that were up to date.
-    seconds : float
-    manifest : Path
-    """
+    """What a run did: the notebooks that were executed, and those that were up to date."""
 
     ran: tuple[str, ...]
     fresh: tuple[str, ...]
@@ -85,14 +81,6 @@ class RunResult:
 
 def read_notebooks(project: Project) -> list[Notebook]:
     """Every notebook of a project, in the order in which they run: by name.
-
-    Parameters
-    ----------
-    project : Project
-
-    Returns
-    -------
-    list of Notebook
 
     Raises
     ------
@@ -153,14 +141,13 @@ def _declared(name: str, text: str, word: str, optional: bool = False) -> tuple[
     return patterns
 
 
-def _parameters(name: str, source: str) -> dict[str, object]:
+def _parameters(name: str, source: str) -> Settings:
     """Names and default values in a `parameters` cell."""
     try:
         pairs = [_assignment(statement) for statement in ast.parse(source).body]
     except (SyntaxError, ValueError) as error:
-        raise ValueError(
-            f"{name}: the cell tagged `parameters` may hold lines `name = plain value` only: {error}"
-        ) from error
+        what = f"{name}: the cell tagged `parameters` may hold lines `name = plain value` only"
+        raise ValueError(f"{what}: {error}") from error
     lacking = [key for key in ("wave", "root") if key not in dict(pairs)]
     if lacking:
         raise ValueError(f"{name}: the cell tagged `parameters` must set {' and '.join(lacking)}")
@@ -224,20 +211,12 @@ def check_wave(project: Project, wave: str) -> None:
     if wave not in known:
         closest = get_close_matches(wave, known, n=1)
         hint = f"; did you mean {closest[0]}?" if closest else "."
-        raise ValueError(
-            f"there is no wave {wave!r}{hint} "
-            f"Described in data/waves: {', '.join(known) or 'none yet'}"
-        )
+        listed = ", ".join(known) or "none yet"
+        raise ValueError(f"there is no wave {wave!r}{hint} Described in data/waves: {listed}")
 
 
-def check_settings(notebooks: list[Notebook], settings: dict[str, object]) -> None:
+def check_settings(notebooks: list[Notebook], settings: Settings) -> None:
     """Refuse settings that no notebook has, or that are not of the kind of the default.
-
-    Parameters
-    ----------
-    notebooks : list of Notebook
-    settings : dict
-        Parameter -> value.
 
     Raises
     ------
@@ -254,18 +233,14 @@ def check_settings(notebooks: list[Notebook], settings: dict[str, object]) -> No
             default = notebook.parameters[key]
             if not _fits(value, default):
                 quoted = f"; as text: --set {key}='\"{value}\"'" if isinstance(default, str) else ""
-                raise ValueError(
-                    f"{key} of {notebook.name} is {NAMES[type(default)]} ({default!r} by default); "
-                    f"{value!r} is {NAMES.get(type(value), type(value).__name__)}{quoted}"
-                )
+                what = f"{key} of {notebook.name} is {NAMES[type(default)]}"
+                kind = NAMES.get(type(value), type(value).__name__)
+                raise ValueError(f"{what} ({default!r} by default); {value!r} is {kind}{quoted}")
 
 
 def _fits(value: object, default: object) -> bool:
-    if default is None:
-        return True
-    if type(default) is float and type(value) is int:
-        return True
-    return type(value) is type(default)
+    whole_for_any = type(default) is float and type(value) is int
+    return default is None or whole_for_any or type(value) is type(default)
 
 
 def _unknown(key: str, notebooks: list[Notebook]) -> str:
@@ -289,11 +264,11 @@ def _files(project: Project, patterns: tuple[str, ...], wave: str) -> list[Path]
     return sorted(path for path in found if not path.name.startswith((".", "~$")))
 
 
-def _checksums(project: Project, paths: list[Path]) -> dict[str, str]:
+def _checksums(project: Project, paths: list[Path]) -> Sums:
     return {path.relative_to(project.root).as_posix(): checksum(path) for path in paths}
 
 
-def _named_files(project: Project, parameters: dict[str, object]) -> dict[str, str]:
+def _named_files(project: Project, parameters: Settings) -> Sums:
     """Checksums of the files that parameters name, such as a model file of one's own."""
     named = [text for key, text in parameters.items() if isinstance(text, str) and key != "root"]
     paths = {text: project.root / text for text in named if re.search(r"[./\\]", text)}
@@ -306,18 +281,19 @@ def packages() -> list[Path]:
     return [Path(spec.origin).parent for spec in found if spec and spec.origin]
 
 
-def _code(project: Project) -> dict[str, str]:
-    """Checksums of what every notebook depends on: both packages and the locked versions."""
+def _code(project: Project) -> Sums:
+    """Checksums of what every notebook depends on: code and words of both packages, the lock."""
     code = {
         f"{package.name}/{path.relative_to(package).as_posix()}": checksum(path)
         for package in packages()
-        for path in sorted(package.rglob("*.py"))
+        for path in sorted(package.rglob("*"))
+        if path.suffix in (".py", ".yaml")
     }
     lock = project.root / "requirements.lock"
     return code | ({lock.name: checksum(lock)} if lock.is_file() else {})
 
 
-def _key(notebook: Notebook, parameters: dict, inputs: dict, code: dict) -> str:
+def _key(notebook: Notebook, parameters: Settings, inputs: Sums, code: Sums) -> str:
     """One checksum over everything that the result of a notebook depends on."""
     portable = {key: value for key, value in parameters.items() if key != "root"}
     everything = [notebook.cells, notebook.parameters_at, portable, inputs, code]
@@ -377,7 +353,7 @@ def describe_wave(project: Project, wave: str) -> dict:
 
 
 def run(
-    project: Project, wave: str, settings: dict[str, object] | None = None, force: bool = False
+    project: Project, wave: str, settings: Settings | None = None, force: bool = False
 ) -> RunResult:
     """Run the notebooks of a wave that are not up to date.
 
@@ -387,16 +363,10 @@ def run(
 
     Parameters
     ----------
-    project : Project
-    wave : str
     settings : dict, optional
         Parameter -> value, for the notebooks that have such a parameter.
     force : bool
         Run them all.
-
-    Returns
-    -------
-    RunResult
 
     Raises
     ------
@@ -413,12 +383,9 @@ def run(
     check_settings(notebooks, settings)
     with _only_run(project, wave):
         ran = _run_stale(project, wave, notebooks, settings, force)
-    return RunResult(
-        ran=tuple(ran),
-        fresh=tuple(notebook.name for notebook in notebooks if notebook.name not in ran),
-        seconds=time.monotonic() - started,
-        manifest=project.runs(wave) / "manifest.json",
-    )
+    fresh = tuple(notebook.name for notebook in notebooks if notebook.name not in ran)
+    manifest = project.runs(wave) / "manifest.json"
+    return RunResult(tuple(ran), fresh, time.monotonic() - started, manifest)
 
 
 @contextmanager
@@ -428,7 +395,7 @@ def _only_run(project: Project, wave: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a") as lock:
         try:
-            if os.name == "nt":
+            if sys.platform == "win32":
                 import msvcrt
 
                 msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
@@ -441,7 +408,10 @@ def _only_run(project: Project, wave: str) -> Iterator[None]:
         yield
 
 
-def _run_stale(project, wave, notebooks, settings, force) -> list[str]:
+def _run_stale(
+    project: Project, wave: str, notebooks: list[Notebook], settings: Settings, force: bool
+) -> list[str]:
+    """Run what is not up to date, in order; the names of what ran."""
     entries = _read_manifest(project.runs(wave) / "manifest.json")
     entries = {notebook.name: entries.get(notebook.name, {}) for notebook in notebooks}
     code = _code(project)
@@ -453,7 +423,8 @@ def _run_stale(project, wave, notebooks, settings, force) -> list[str]:
             _say(f"{label}: left out, there is no {absent[0].replace('{wave}', wave)}")
             del entries[notebook.name]
             continue
-        parameters = _resolve(project, wave, notebook, settings)
+        parameters = {key: settings.get(key, own) for key, own in notebook.parameters.items()}
+        parameters |= {"wave": wave, "root": str(project.root)}
         inputs = _checksums(project, _files(project, notebook.reads, wave))
         inputs |= _named_files(project, parameters)
         key = _key(notebook, parameters, inputs, code)
@@ -468,54 +439,46 @@ def _run_stale(project, wave, notebooks, settings, force) -> list[str]:
     return ran
 
 
-def _resolve(project, wave, notebook, settings) -> dict[str, object]:
-    """The value of each parameter of a notebook in this run."""
-    chosen = {key: value for key, value in settings.items() if key in notebook.parameters}
-    return notebook.parameters | chosen | {"wave": wave, "root": str(project.root)}
-
-
-def _run_notebook(project, wave, notebook, parameters, label) -> dict[str, object]:
+def _run_notebook(
+    project: Project, wave: str, notebook: Notebook, parameters: Settings, label: str
+) -> Settings:
     """Execute a notebook; what the manifest says of it afterwards."""
     began = datetime.now(UTC).isoformat(timespec="seconds")
     clock = time.monotonic()
     before = {path: path.stat().st_mtime_ns for path in _files(project, notebook.writes, wave)}
-    _execute(project, wave, notebook, parameters, label)
+    _execute(project, project.runs(wave), notebook, parameters, label)
     after = _files(project, notebook.writes, wave)
     written = [path for path in after if path.stat().st_mtime_ns != before.get(path)]
-    _check_written(project, wave, notebook, written)
-    for path in sorted(set(after) - set(written)):
-        place = path.relative_to(project.root).as_posix()
-        _say(f"{label}: {place} is left over from an earlier run")
-    return {
-        "outputs": _checksums(project, written),
-        "started": began,
-        "seconds": round(time.monotonic() - clock, 1),
-    }
-
-
-def _check_written(project, wave, notebook, written: list[Path]) -> None:
     for pattern in notebook.writes:
         if not set(_files(project, (pattern,), wave)) & set(written):
             raise NotebookError(
                 f"{notebook.name} ran, but did not write `{pattern.replace('{wave}', wave)}`, "
                 "which it names after **Writes:**"
             )
+    for path in sorted(set(after) - set(written)):
+        place = path.relative_to(project.root).as_posix()
+        _say(f"{label}: {place} is left over from an earlier run")
+    seconds = round(time.monotonic() - clock, 1)
+    return {"outputs": _checksums(project, written), "started": began, "seconds": seconds}
 
 
-def _execute(project, wave, notebook, parameters, label) -> None:
+def _execute(
+    project: Project, folder: Path, notebook: Notebook, parameters: Settings, label: str
+) -> None:
     """Run a notebook with papermill into a file that takes its place only when it is whole."""
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # failures are told below
-    executed = project.runs(wave) / notebook.path.name
-    failed = executed.parent / "failed" / executed.name
-    partial = executed.with_name(f".{notebook.name}.partial.ipynb")
+    executed, failed = (place / notebook.path.name for place in (folder, folder / "failed"))
+    partial = folder / f".{notebook.name}.partial.ipynb"
+    own = notebook.parameters | {"wave": None, "root": None}
+    given = {key: value for key, value in parameters.items() if value != own[key]}
     total = len(notebook.cells) + (not notebook.injected)
     at = 0
     try:
         with _progress(label, total) as show:
 
-            def on_cell_start(cell, cell_index):
+            def on_cell_start(cell: object, cell_index: int) -> None:
                 nonlocal at
                 at = cell_index
                 show(cell_index + 1)
@@ -523,7 +486,7 @@ def _execute(project, wave, notebook, parameters, label) -> None:
             papermill.execute_notebook(
                 _literal(notebook.path),
                 _literal(partial),
-                parameters=_given(notebook, parameters),
+                parameters=given,  # those that differ from what the notebook says
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
@@ -544,22 +507,12 @@ def _execute(project, wave, notebook, parameters, label) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _given(notebook: Notebook, parameters: dict[str, object]) -> dict[str, object]:
-    """The parameters that papermill injects: those that differ from what the notebook says."""
-    defaults = notebook.parameters
-    return {
-        key: value
-        for key, value in parameters.items()
-        if key in ("wave", "root") or value != defaults[key]
-    }
-
-
 def _literal(path: Path) -> str:
     """The path for papermill, which takes braces in a path for parameters."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _failure(project, notebook, at, error, failed) -> str:
+def _failure(project: Project, notebook: Notebook, at: int, error: Exception, failed: Path) -> str:
     """The message about a failed notebook; cells are counted as in the notebook itself."""
     shift = not notebook.injected and at > notebook.parameters_at
     place = at - shift
@@ -601,9 +554,7 @@ def _live(label: str, cells: int) -> Iterator[Callable[[int], None]]:
 
     shape = "{desc}  cell {n_fmt}/{total_fmt}  {elapsed}"
     ended = threading.Event()
-    width = (
-        get_terminal_size().columns
-    )  # a terminal that tells none gets 80, where tqdm shows nothing
+    width = get_terminal_size().columns  # a terminal that tells none gets 80; tqdm shows nothing
     with tqdm(total=cells, desc=label, bar_format=shape, ncols=width) as bar:
 
         def show(cell: int) -> None:
@@ -628,11 +579,6 @@ def summary(project: Project, wave: str) -> str:
 
     A table that the notebooks of this wave do not make is left out.
 
-    Parameters
-    ----------
-    project : Project
-    wave : str
-
     Returns
     -------
     str
@@ -642,13 +588,12 @@ def summary(project: Project, wave: str) -> str:
     lines = [
         *notice(project, wave),
         *_respondents(read_rows(tables / "cleaning_flow.csv")),
-        *_published(read_rows(tables / "published_register.csv")),
+        *_published(read_rows(tables / "published_register.csv"), failing(project, wave)),
         *_fit(read_rows(tables / "sem_fit.csv")),
     ]
     runs = project.runs(wave)
-    places = {"Figures": project.figures(wave), "Tables": tables, "Notebooks": runs,
-              "Manifest": runs / "manifest.json"}  # fmt: skip
-    for name, path in places.items():
+    places = {"Figures": project.figures(wave), "Tables": tables}
+    for name, path in (places | {"Notebooks": runs, "Manifest": runs / "manifest.json"}).items():
         if path.exists():
             lines.append(f"{name}: {path.relative_to(project.root).as_posix()}")
     return "\n".join(lines)
@@ -663,6 +608,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def notice(project: Project, wave: str) -> list[str]:
+    """The sentence that everything of a synthetic wave carries, as the lines of a summary."""
     if describe_wave(project, wave).get("origin") != "synthetic":
         return []
     from mkb21.survey.instrument import NOTICE
@@ -682,34 +628,25 @@ def failing(project: Project, wave: str) -> list[str]:
     return [row["id"] for row in register if row["holds"] != "True"]
 
 
-def _published(register: list[dict[str, str]]) -> list[str]:
+def _published(register: list[dict[str, str]], failed: list[str]) -> list[str]:
     if not register:
         return []
-    failing = [row["id"] for row in register if row["holds"] != "True"]
-    line = f"Published numbers and orderings: {len(register) - len(failing)} of {len(register)} reproduced"
-    return [f"{line}; not {', '.join(failing)}" if failing else line]
+    held, lost = len(register) - len(failed), f"; not {', '.join(failed)}" if failed else ""
+    return [f"Published numbers and orderings: {held} of {len(register)} reproduced{lost}"]
 
 
 def _fit(rows: list[dict[str, str]]) -> list[str]:
     """The line on fit, with the columns that it is from: scaled and robust where there are these."""
     if not rows:
         return []
-    known = {row["measure"]: row for row in rows}
-    test = next(c for c in ("scaled", "standard") if known["chisq"].get(c) or c == "standard")
-    index = next(c for c in ("robust", test) if known["cfi"].get(c) or c == test)
-    of = lambda name, column: float(known[name].get(column) or "nan")
-    p = of("pvalue", test)
-    p = "p < .001" if p < 0.001 else f"p = {_short(p, 3)}"
-    low, high = (_short(of(f"rmsea_ci_{end}", index)) for end in ("low", "high"))
+    columns = ("standard", "scaled", "robust")
+    known = {row["measure"]: {c: float(row.get(c) or "nan") for c in columns} for row in rows}
+    test, index = reported_column(known["chisq"]), reported_column(known["cfi"])
+    measures = ("cfi", "tli", "rmsea", "rmsea_ci_low", "rmsea_ci_high")
+    cfi, tli, rmsea, low, high = (fraction(known[name][index], 2, "en") for name in measures)
     line = (
-        f"Model: chi-square ({test}) {of('chisq', test):.1f} (df {of('df', 'standard'):g}), {p}; "
-        f"{index}: CFI {_short(of('cfi', index))}, TLI {_short(of('tli', index))}, "
-        f"RMSEA {_short(of('rmsea', index))} [90% CI {low}, {high}]; "
-        f"SRMR {_short(of('srmr', 'standard'))}"
+        f"Model: chi-square ({test}) {known['chisq'][test]:.1f} (df {known['df']['standard']:g}), "
+        f"{p_equals(known['pvalue'][test], 'en')}; {index}: CFI {cfi}, TLI {tli}, "
+        f"RMSEA {rmsea} [90% CI {low}, {high}]; SRMR {fraction(known['srmr']['standard'], 2, 'en')}"
     )
-    return [line]
-
-
-def _short(value: float, decimals: int = 2) -> str:
-    """A number that is at most about 1, without its leading zero: .95."""
-    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.{decimals}f}")
+    return [line.replace("−", "-")]  # a terminal may know no true minus
