@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import LinearConstraint, milp
 from scipy.stats import norm
 
 from mkb21.reconstruct.assumptions import Marginal
-from mkb21.reconstruct.model import Plan, unique_parts
+from mkb21.reconstruct.model import Plan, Scores, unique_parts
 from mkb21.survey import published
 
+Limit = tuple[np.ndarray, float, float]  # weight of each count, lower, upper
 STRAIGHT_ANSWER = 4  # what straight-liners answer throughout
 
 
-def block_answers(plan: Plan, items: list[str], scores) -> pd.DataFrame:
+def block_answers(plan: Plan, items: list[str], scores: Scores) -> pd.DataFrame:
     """Answers to the questions of a block; with a published alpha and mean, such that both hold."""
     about = plan.claims["variables"] == "|".join(items)
     equals = plan.claims["comparator"] == "equals"
@@ -24,7 +27,9 @@ def block_answers(plan: Plan, items: list[str], scores) -> pd.DataFrame:
     return _cut_block(plan, items, scores)
 
 
-def _tuned_block(plan: Plan, items, scores, printed: pd.DataFrame) -> pd.DataFrame:
+def _tuned_block(
+    plan: Plan, items: list[str], scores: Scores, printed: pd.DataFrame
+) -> pd.DataFrame:
     """Answers with the published scale mean and alpha.
 
     First the assumed means of all items are shifted until the scale has its mean; from then on the
@@ -52,7 +57,7 @@ def _tuned_block(plan: Plan, items, scores, printed: pd.DataFrame) -> pd.DataFra
     raise ValueError(f"The published alpha and mean ({ids}) cannot be met together.")
 
 
-def _shift(plan: Plan, items, scores, printed: pd.DataFrame) -> float:
+def _shift(plan: Plan, items: list[str], scores: Scores, printed: pd.DataFrame) -> float:
     """What to add to the assumed means of the items so that the scale has the published mean."""
     shift = 0.0
     for _ in range(20):
@@ -65,18 +70,16 @@ def _shift(plan: Plan, items, scores, printed: pd.DataFrame) -> float:
 
 def _off(block: pd.DataFrame, items: list[str], printed: pd.DataFrame) -> pd.Series:
     """How far alpha and scale mean are from the published, in units of their rounding: 1 is out."""
-    found = {
-        name: published.STATISTICS[name](block, items, [])[0] for name in ("alpha", "scale_mean")
-    }
+    names = ["alpha", "scale_mean"]
+    found = [published.STATISTICS[name](block, items, [])[0] for name in names]
     half = 0.5 * 10.0 ** -printed["decimals"]
-    return (pd.Series(found) - printed["value"][list(found)]) / half[list(found)]
+    return (pd.Series(found, index=names) - printed["value"][names]) / half[names]
 
 
-def _cut_block(plan: Plan, items: list[str], scores, shift: float = 0.0) -> pd.DataFrame:
+def _cut_block(plan: Plan, items: list[str], scores: Scores, shift: float = 0.0) -> pd.DataFrame:
     """Answers of a block; straight-liners give theirs in exchange: the counts stay as they are."""
-    block = pd.DataFrame(
-        {item: cut(plan, item, scores[item], shift) for item in items}, index=plan.missing.index
-    )
+    cuts = {item: cut(plan, item, scores[item], shift) for item in items}
+    block = pd.DataFrame(cuts, index=plan.missing.index)
     if plan.instrument.scale_name(items[0]) != "agreement":
         return block
     for item in items:
@@ -93,7 +96,9 @@ def _exchange(values: pd.DataFrame, item: str, row: int, other: int) -> None:
     values.loc[[row, other], item] = values.loc[[other, row], item].to_numpy()
 
 
-def cut(plan: Plan, item, score, shift: float = 0.0, order: list[int] | None = None):
+def cut(
+    plan: Plan, item: str, score: np.ndarray, shift: float = 0.0, order: list[int] | None = None
+) -> np.ndarray:
     """Codes by rank of the score, as many of each as `_counts` says; NaN where there is no answer.
 
     `order` gives the codes along the score, from low to high.
@@ -108,7 +113,9 @@ def cut(plan: Plan, item, score, shift: float = 0.0, order: list[int] | None = N
     return values
 
 
-def at_least_one(values: pd.DataFrame, reached: int, rows: np.ndarray, rng) -> pd.DataFrame:
+def at_least_one(
+    values: pd.DataFrame, reached: int, rows: np.ndarray, rng: np.random.Generator
+) -> pd.DataFrame:
     """Exchange answers so that each of `rows` reaches a code at least once; counts stay the same.
 
     The other one in the exchange is of these rows too, has another answer that reaches it, and
@@ -116,7 +123,7 @@ def at_least_one(values: pd.DataFrame, reached: int, rows: np.ndarray, rng) -> p
     """
     values = values.copy()
     has = (values >= reached).to_numpy(copy=True)
-    for row in np.flatnonzero(rows & ~has.any(axis=1)):
+    for row in map(int, np.flatnonzero(rows & ~has.any(axis=1))):
         column = int(rng.choice(has.shape[1], p=has.sum(axis=0) / has.sum()))
         item = values.columns[column]
         spare = rows & has[:, column] & (has.sum(axis=1) > 1)
@@ -150,7 +157,7 @@ def _weights(marginal: Marginal, codes: np.ndarray, shift: float) -> np.ndarray:
     return np.diff(norm.cdf(edges, marginal["mean"] + shift, marginal["sd"]))
 
 
-def _limits(plan: Plan, item: str, codes: np.ndarray, n: int):
+def _limits(plan: Plan, item: str, codes: np.ndarray, n: int) -> Iterator[tuple[str, Limit]]:
     """What the claims say about the counts of an item: id, (weight of each count, lower, upper)."""
     derived = {
         name: spec.recode.codes
@@ -174,7 +181,7 @@ def _limits(plan: Plan, item: str, codes: np.ndarray, n: int):
         yield claim["id"], (weights, lower * unit + slack, upper * unit - slack)
 
 
-def nearest_counts(assumed: np.ndarray, n: int, limits) -> np.ndarray | None:
+def nearest_counts(assumed: np.ndarray, n: int, limits: list[Limit]) -> np.ndarray | None:
     """Whole numbers that add up to `n`, lie within `limits`, and are nearest to `assumed`.
 
     An integer program: minimise the sum of |count - assumed|. Its unknowns are the counts and,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import cast
 
 import pandas as pd
 from pydantic import Field
 
+from mkb21.survey.files import Folders
 from mkb21.survey.instrument import SourceFile, Strict, Wave, build, closest, read_yaml
 
 Marginal = list[float] | dict[str, float]
@@ -108,10 +110,11 @@ class Assumptions(Strict):
         """The assumed answers of one item."""
         if item in self.traits.marginals:
             return self.traits.marginals[item]
-        return next(block[item] for block in self.marginals.values() if item in block)
+        found = next(block[item] for block in self.marginals.values() if item in block)
+        return cast("Marginal", found)  # a text is refused on load
 
 
-def load_assumptions(project, wave: Wave) -> Assumptions:
+def load_assumptions(project: Folders, wave: Wave) -> Assumptions:
     """The assumptions of a synthetic wave.
 
     Raises
@@ -146,12 +149,10 @@ def planted_paths(assumptions: Assumptions) -> pd.DataFrame:
     """
     model = assumptions.model
     parts = {"~": model.paths, "~~": model.correlation}
-    rows = [
-        (lhs, op, rhs, value)
-        for op, part in parts.items()
-        for lhs, others in part.items()
-        for rhs, value in others.items()
-    ]
+    rows = []
+    for op, part in parts.items():
+        for lhs, others in part.items():
+            rows += [(lhs, op, rhs, value) for rhs, value in others.items()]
     return pd.DataFrame(rows, columns=["lhs", "op", "rhs", "planted"])
 
 
@@ -163,10 +164,10 @@ def _check_respondents(assumptions: Assumptions, wave: Wave, source: SourceFile)
     elif needed > sizes.users:
         reason = f"{needed} users are careless or without background; there are {sizes.users}"
         source.fault(("respondents", "users"), reason)
-    for block in assumptions.missing.dont_know:
-        if block not in wave.instrument.blocks:
-            near = closest(block, wave.instrument.blocks)
-            source.fault(("missing", "dont_know", block), f"unknown block.{near}")
+    for asked in assumptions.missing.dont_know:
+        if asked not in wave.instrument.blocks:
+            near = closest(asked, wave.instrument.blocks)
+            source.fault(("missing", "dont_know", asked), f"unknown block.{near}")
     for name, block in wave.instrument.blocks.items():
         if block.asked_if and block.asked_if.variable != "user":
             reason = f"block {name} is asked by {block.asked_if.variable}; only by user is made"
@@ -191,9 +192,7 @@ def _check_marginals(assumptions: Assumptions, wave: Wave, source: SourceFile) -
 
 def _marginal_fault(marginal: Marginal | str, codes: dict[int, str]) -> str | None:
     """What is wrong with the assumed answers of an item, if anything is."""
-    if isinstance(marginal, str) or (
-        isinstance(marginal, dict) and set(marginal) != {"mean", "sd"}
-    ):
+    if isinstance(marginal, str) or (isinstance(marginal, dict) and {*marginal} != {"mean", "sd"}):
         return "give mean and sd, or one percentage per code"
     if isinstance(marginal, dict):
         return None if marginal["sd"] > 0 else "the sd must be more than 0"
@@ -201,9 +200,8 @@ def _marginal_fault(marginal: Marginal | str, codes: dict[int, str]) -> str | No
         return f"{len(marginal)} percentages for {len(codes)} codes"
     if min(marginal) < 0:
         return "a percentage is negative"
-    return (
-        None if abs(sum(marginal) - 100) < 1e-6 else f"the percentages add up to {sum(marginal):g}"
-    )
+    total = sum(marginal)
+    return None if abs(total - 100) < 1e-6 else f"the percentages add up to {total:g}"
 
 
 def _check_traits(assumptions: Assumptions, wave: Wave, source: SourceFile) -> None:
@@ -253,20 +251,19 @@ def _check_loadings(assumptions: Assumptions, wave: Wave, source: SourceFile) ->
             source.fault(here, "it has no scores yet: name it in paths or as an indicator before")
         for name, loading in loadings.items():
             if name not in wave.items and name not in model.loadings:
-                source.fault(here, f"unknown item {name!r}.{closest(name, wave.items)}")
+                source.unknown(here, "item", name, wave.items)
             if times[name] > 1:
                 source.fault(here, f"{name} has {times[name]} loadings")
             if not -1 < loading < 1:
                 source.fault(here, f"the loading {loading:g} of {name} is not between -1 and 1")
         known |= set(loadings)
-    for position, pair in enumerate(model.paired_dimensions):
+    named = [(("model", "paired_dimensions", k), p) for k, p in enumerate(model.paired_dimensions)]
+    named += [(("model", "doublets", k), (a, b)) for k, (a, b, _) in enumerate(model.doublets)]
+    for place, pair in named:
         for name in pair:
             if name not in times:
-                source.fault(("model", "paired_dimensions", position), f"{name} has no loading")
-    for position, (first, second, r) in enumerate(model.doublets):
-        here = ("model", "doublets", position)
-        for name in (first, second):
-            if name not in times:
-                source.fault(here, f"{name} has no loading")
+                source.fault(place, f"{name} has no loading")
+    for position, (_, _, r) in enumerate(model.doublets):
         if not -1 < r < 1:
-            source.fault(here, f"a correlation of {r:g} is not between -1 and 1")
+            reason = f"a correlation of {r:g} is not between -1 and 1"
+            source.fault(("model", "doublets", position), reason)

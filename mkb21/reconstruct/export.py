@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +13,21 @@ from mkb21.reconstruct.model import Draws
 from mkb21.reconstruct.respondents import Sample, simulate
 from mkb21.survey import published
 from mkb21.survey.cleaning import derive
-from mkb21.survey.files import write_whole
+from mkb21.survey.files import Folders, write_whole
 from mkb21.survey.instrument import Instrument, Wave, load_wave
 
 
-def write(project, wave: str, seed: int | None = None, out: Path | None = None) -> list[Path]:
-    """Make the export of a synthetic wave.
+def write(
+    project: Folders, wave: str, seed: int | None = None, out: Path | None = None
+) -> list[Path]:
+    """Make the export of a synthetic wave; the files written.
 
     Parameters
     ----------
-    project : mkb21.run.paths.Project
-    wave : str
     seed : int, optional
         Default: the seed in the assumptions.
     out : path, optional
         Folder to write into; default `data/raw/<wave>/`.
-
-    Returns
-    -------
-    list of Path
-        The files written.
 
     Raises
     ------
@@ -57,13 +53,11 @@ def _check_claims(sample: Sample, instrument: Instrument, claims: pd.DataFrame) 
     responses = sample.values.join(derive(sample.values, instrument))
     register = published.compare(claims, responses)
     failed = register[~register["holds"]]
+    lines = ["The assumptions do not agree with what was published; change them:"]
+    for r in failed.itertuples():
+        lines.append(f"  {r.id}: {r.computed:.4g}, should lie in [{r.lower:.4g}, {r.upper:.4g}]")
     if len(failed):
-        lines = [
-            f"  {r.id}: {r.computed:.4g}, should lie in [{r.lower:.4g}, {r.upper:.4g}]"
-            for r in failed.itertuples()
-        ]
-        what = "The assumptions do not agree with what was published; change them:"
-        raise ValueError("\n".join([what, *lines]))
+        raise ValueError("\n".join(lines))
 
 
 def _rows(sample: Sample, wave: Wave, assumptions: Assumptions, draws: Draws) -> pd.DataFrame:
@@ -92,13 +86,15 @@ def _as_text(sample: Sample, wave: Wave) -> pd.DataFrame:
     for item in sample.values:
         labels = instrument.codes(item, language)
         own = wave.answers.get(instrument.scale_name(item), {})
-        labels |= {code: label for label, code in own.items()}
+        labels |= {code: label for label, code in own.items() if isinstance(code, int)}
         text[item] = sample.values[item].map(labels).fillna("").astype(object)
         text.loc[sample.missing[item] == "dont_know", item] = instrument.missing.dont_know[language]
     return text
 
 
-def _strangers(kept: pd.DataFrame, wave: Wave, spec: ExportRows, rng) -> pd.DataFrame:
+def _strangers(
+    kept: pd.DataFrame, wave: Wave, spec: ExportRows, rng: np.random.Generator
+) -> pd.DataFrame:
     """Rows that are no respondent of the wave: tests, abandoned interviews, other companies."""
     elsewhere, large = _ineligible(wave, "province"), _ineligible(wave, "size")
     parts = [
@@ -123,11 +119,11 @@ def _ineligible(wave: Wave, variable: str) -> str:
 def _hot_deck(kept: pd.DataFrame, wave: Wave, n: int, rng: np.random.Generator) -> pd.DataFrame:
     """Rows put together, block by block, of different respondents who use social media."""
     donors = kept.index[kept["way_spread"] != ""]
-    parts = [
-        kept.loc[rng.choice(donors, n), [i for i in wave.instrument.block(name) if i in kept]]
-        for name in wave.instrument.blocks
-    ]
-    return pd.concat([part.reset_index(drop=True) for part in parts], axis=1)
+    parts = []
+    for name in wave.instrument.blocks:
+        items = [i for i in wave.instrument.block(name) if i in kept]
+        parts.append(kept.loc[rng.choice(donors, n), items].reset_index(drop=True))
+    return pd.concat(parts, axis=1)
 
 
 def _abandon(rows: pd.DataFrame, wave: Wave, rng: np.random.Generator) -> None:
@@ -181,7 +177,9 @@ def _duplicates(rows: pd.DataFrame, wave: Wave, n: int, rng: np.random.Generator
     return again.assign(kind="duplicate")
 
 
-def _stain(rows: pd.DataFrame, sample: Sample, wave: Wave, spec: ExportRows, rng) -> None:
+def _stain(
+    rows: pd.DataFrame, sample: Sample, wave: Wave, spec: ExportRows, rng: np.random.Generator
+) -> None:
     """Cells of respondents that cleaning has to mend, without loss of an answer.
 
     Impossible codes where an answer is missing anyway, labels in another spelling, and answers to
@@ -199,7 +197,9 @@ def _stain(rows: pd.DataFrame, sample: Sample, wave: Wave, spec: ExportRows, rng
         rows.at[at] = instrument.codes(at[1], wave.export.language)[3]
 
 
-def _cells(allowed: pd.DataFrame, n: int, rng: np.random.Generator):
+def _cells(
+    allowed: pd.DataFrame, n: int, rng: np.random.Generator
+) -> Iterator[tuple[tuple[int, str], int]]:
     """((row, column), counter) of `n` different cells out of those that are allowed."""
     rows, columns = np.nonzero(allowed.to_numpy())
     for counter, cell in enumerate(rng.choice(len(rows), n, replace=False)):

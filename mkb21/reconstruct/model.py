@@ -11,6 +11,8 @@ import pandas as pd
 from mkb21.reconstruct.assumptions import Assumptions, Model
 from mkb21.survey.instrument import Instrument
 
+Scores = dict[str, np.ndarray]  # of an item or a latent variable, one per respondent
+
 
 class Draws:
     """Random numbers by name: a new question does not change the numbers of the others."""
@@ -68,7 +70,7 @@ def _correlation(model: Model) -> pd.DataFrame:
     return r
 
 
-def latents(plan: Plan, covariates: pd.DataFrame) -> dict[str, np.ndarray]:
+def latents(plan: Plan, covariates: pd.DataFrame) -> Scores:
     """Latent variables with variance 1 among users; NaN for non-users where only users are asked.
 
     Each effect is the sum of its causes times the planted paths, plus a disturbance that fills up
@@ -83,10 +85,8 @@ def latents(plan: Plan, covariates: pd.DataFrame) -> dict[str, np.ndarray]:
         b = pd.Series(paths).reindex(causes.columns, fill_value=0.0)
         explained = float(b @ cov @ b)
         if explained >= 1:
-            raise ValueError(
-                f"The planted paths to {effect} explain {explained:.0%} of its variance; "
-                f"lower them (model: paths: {effect} in the assumptions)."
-            )
+            what = f"The planted paths to {effect} explain {explained:.0%} of its variance"
+            raise ValueError(f"{what}; lower them (model: paths: {effect} in the assumptions).")
         disturbance = plan.draws(f"disturbance {effect}").standard_normal(len(causes))
         causes[effect] = causes @ b + np.sqrt(1 - explained) * disturbance
         cov[effect] = cov @ b
@@ -96,7 +96,7 @@ def latents(plan: Plan, covariates: pd.DataFrame) -> dict[str, np.ndarray]:
     return latent
 
 
-def indicators(plan: Plan, latent: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def indicators(plan: Plan, latent: Scores) -> Scores:
     """Scores of the items, and of the dimensions in between, from their loadings."""
     scores, unique = dict(latent), unique_parts(plan)
     for factor, loadings in plan.assumptions.model.loadings.items():
@@ -105,7 +105,7 @@ def indicators(plan: Plan, latent: dict[str, np.ndarray]) -> dict[str, np.ndarra
     return scores
 
 
-def unique_parts(plan: Plan) -> dict[str, np.ndarray]:
+def unique_parts(plan: Plan) -> Scores:
     """What the factor of an indicator does not explain.
 
     It is shared in part with a paired indicator, and with the other of a doublet.
@@ -123,7 +123,7 @@ def unique_parts(plan: Plan) -> dict[str, np.ndarray]:
     return parts
 
 
-def other_scores(plan: Plan, latent, scores, covariates) -> dict[str, np.ndarray]:
+def other_scores(plan: Plan, latent: Scores, scores: Scores, covariates: pd.DataFrame) -> Scores:
     """Scores of the questions outside the Gebruiksmodel."""
     other, found = plan.assumptions.other, {}
     size = covariates["size"].reindex(range(plan.n)).to_numpy()  # users only, as preparation is
@@ -133,9 +133,8 @@ def other_scores(plan: Plan, latent, scores, covariates) -> dict[str, np.ndarray
         found[item] = mix(plan, item, [(other.preparation.common, common)])
     for item in plan.instrument.block("expected"):
         use = np.nan_to_num(scores[item.replace("exp_", "use_")], nan=-1.5)  # non-users expect less
-        causes = [(other.expected.use, use)]
-        causes += [(other.expected.environment, latent["environment"])]
-        found[item] = mix(plan, item, causes)
+        around = (other.expected.environment, latent["environment"])
+        found[item] = mix(plan, item, [(other.expected.use, use), around])
     for item in plan.missing:
         if item not in scores and item not in found:
             found[item] = plan.normal(item)

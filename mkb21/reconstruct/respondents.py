@@ -7,17 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mkb21.reconstruct import model
 from mkb21.reconstruct.answers import at_least_one, block_answers, cut
 from mkb21.reconstruct.assumptions import Assumptions
-from mkb21.reconstruct.model import (
-    Draws,
-    Plan,
-    indicators,
-    latents,
-    mix,
-    other_scores,
-    standardize,
-)
+from mkb21.reconstruct.model import Draws, Plan, mix, standardize
 from mkb21.survey.cleaning import derive
 from mkb21.survey.instrument import Wave
 
@@ -71,29 +64,23 @@ def simulate(
     draws = Draws(assumptions.seed if seed is None else seed)
     sizes = assumptions.respondents
     user = np.arange(sizes.all * times) < sizes.users * times
-    fast, straight = _careless(assumptions, user, times, draws)
-    careless = np.concatenate([fast, straight])
+    export = assumptions.export
+    n_fast = export.careless_fast * times
+    n_careless = n_fast + export.careless_straight * times
+    careless = draws("careless").choice(np.flatnonzero(user), n_careless, replace=False)
+    fast, straight = careless[:n_fast], careless[n_fast:]
     missing = _missing_reasons(wave, assumptions, user, careless, times, draws)
     plan = Plan(wave.instrument, assumptions, claims, draws, user, missing, fast, straight)
     return Sample(_answers(plan), missing, fast, straight)
-
-
-def _careless(assumptions, user, times, draws) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of users who answer too fast, and of users who give one answer throughout."""
-    n_fast = assumptions.export.careless_fast * times
-    n_straight = assumptions.export.careless_straight * times
-    users = np.flatnonzero(user)
-    chosen = draws("careless").choice(users, n_fast + n_straight, replace=False)
-    return chosen[:n_fast], chosen[n_fast:]
 
 
 def _answers(plan: Plan) -> pd.DataFrame:
     """The answers to all questions: company traits first, then what the model makes of them."""
     traits = _traits(plan)
     covariates = _covariates(plan, traits)
-    latent = latents(plan, covariates)
-    scores = indicators(plan, latent)
-    scores |= other_scores(plan, latent, scores, covariates)
+    latent = model.latents(plan, covariates)
+    scores = model.indicators(plan, latent)
+    scores |= model.other_scores(plan, latent, scores, covariates)
     for item in (i for i in plan.missing if i not in traits):
         hasty = plan.draws(f"fast {item}").standard_normal(len(plan.fast))
         scores[item][plan.fast] = hasty  # who answers too fast answers at random
@@ -104,11 +91,9 @@ def _answers(plan: Plan) -> pd.DataFrame:
             parts.append(block_answers(plan, items, scores))
     values = pd.concat(parts, axis=1)[list(plan.missing)]
     everybody = np.ones(plan.n, bool)
-    for block, reached, who in (
-        ("frequency", 2, plan.user),  # a user uses at least one medium
-        ("reasons", 1, ~plan.user),
-        ("manager", 1, everybody),
-    ):
+    each = [("frequency", 2, plan.user)]  # a user uses at least one medium
+    each += [("reasons", 1, ~plan.user), ("manager", 1, everybody)]
+    for block, reached, who in each:
         items = [i for i in plan.instrument.block(block) if i in values]
         rng = plan.draws(f"at least one {block}")
         if items:
@@ -119,7 +104,14 @@ def _answers(plan: Plan) -> pd.DataFrame:
 # --- why an answer is missing --------------------------------------------------------------------
 
 
-def _missing_reasons(wave, assumptions, user, careless, times, draws) -> pd.DataFrame:
+def _missing_reasons(
+    wave: Wave,
+    assumptions: Assumptions,
+    user: np.ndarray,
+    careless: np.ndarray,
+    times: int,
+    draws: Draws,
+) -> pd.DataFrame:
     """Why an answer is missing, cell by cell; "" where there is one."""
     instrument, rates = wave.instrument, assumptions.missing
     reasons = pd.DataFrame("", index=range(len(user)), columns=wave.items, dtype=object)
@@ -133,30 +125,22 @@ def _missing_reasons(wave, assumptions, user, careless, times, draws) -> pd.Data
             unsure = np.minimum(dont_know * tendency, 0.4)
             reasons.loc[draw < skipped + unsure, item] = "dont_know"
             reasons.loc[draw < skipped, item] = "not_answered"
-    for block in instrument.blocks:
-        items = [i for i in instrument.block(block) if i in reasons]
-        if items:
-            _keep_one_answer(reasons, items, draws(f"keep {block}"))
+    for name in instrument.blocks:
+        items = [i for i in instrument.block(name) if i in reasons]
+        rng = draws(f"keep {name}")
+        # everybody answers at least one question of a block: the published numbers are of all
+        for row in np.flatnonzero((reasons[items] != "").all(axis=1)) if items else ():
+            reasons.loc[row, items[rng.integers(len(items))]] = ""
     cautious = np.setdiff1d(np.flatnonzero(user), careless)
-    _skip_background(reasons, wave, cautious, assumptions.respondents.without_background * times)
+    n_without = assumptions.respondents.without_background * times
+    without = cautious[len(cautious) - n_without :]
+    for name in ("company", "market"):
+        reasons.loc[without, [i for i in instrument.block(name) if i in reasons]] = "not_answered"
     for block in instrument.blocks.values():
         if block.asked_if:
             asked = np.isin(user.astype(int), block.asked_if.codes)
             reasons.loc[~asked, [i for i in block.items if i in reasons]] = "not_asked"
     return reasons
-
-
-def _keep_one_answer(reasons: pd.DataFrame, items: list[str], rng: np.random.Generator) -> None:
-    """Everybody answers at least one question of a block: the published numbers are of all."""
-    for row in np.flatnonzero((reasons[items] != "").all(axis=1)):
-        reasons.loc[row, items[rng.integers(len(items))]] = ""
-
-
-def _skip_background(reasons, wave, rows: np.ndarray, n: int) -> None:
-    """The last `n` of these rows leave out company traits and market."""
-    for block in ("company", "market"):
-        items = [i for i in wave.instrument.block(block) if i in reasons]
-        reasons.loc[rows[len(rows) - n :], items] = "not_answered"
 
 
 def _traits(plan: Plan) -> pd.DataFrame:
@@ -173,9 +157,9 @@ def _traits(plan: Plan) -> pd.DataFrame:
 
 def _covariates(plan: Plan, traits: pd.DataFrame) -> pd.DataFrame:
     """The observed causes in the model, of the users, standardised; an unknown one is average."""
-    model = plan.assumptions.model
-    causes = dict.fromkeys(cause for causes in model.paths.values() for cause in causes)
-    names = [c for c in causes if c not in model.non_users and c not in model.paths]
+    planted = plan.assumptions.model
+    causes = dict.fromkeys(cause for causes in planted.paths.values() for cause in causes)
+    names = [c for c in causes if c not in planted.non_users and c not in planted.paths]
     values = traits.reindex(columns=plan.missing.columns)
     known = derive(values, plan.instrument).join(traits).loc[plan.user, names]
     return ((known - known.mean()) / known.std(ddof=0)).fillna(0.0)
