@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
+from numpy.random import Generator
+from pandas import DataFrame, Series
 from scipy.optimize import LinearConstraint, milp
 from scipy.stats import norm
 
@@ -17,7 +18,7 @@ Limit = tuple[np.ndarray, float, float]  # weight of each count, lower, upper
 STRAIGHT_ANSWER = 4  # what straight-liners answer throughout
 
 
-def block_answers(plan: Plan, items: list[str], scores: Scores) -> pd.DataFrame:
+def block_answers(plan: Plan, items: list[str], scores: Scores) -> DataFrame:
     """Answers to the questions of a block; with a published alpha and mean, such that both hold."""
     about = plan.claims["variables"] == "|".join(items)
     equals = plan.claims["comparator"] == "equals"
@@ -27,9 +28,7 @@ def block_answers(plan: Plan, items: list[str], scores: Scores) -> pd.DataFrame:
     return _cut_block(plan, items, scores)
 
 
-def _tuned_block(
-    plan: Plan, items: list[str], scores: Scores, printed: pd.DataFrame
-) -> pd.DataFrame:
+def _tuned_block(plan: Plan, items: list[str], scores: Scores, printed: DataFrame) -> DataFrame:
     """Answers with the published scale mean and alpha.
 
     First the assumed means of all items are shifted until the scale has its mean; from then on the
@@ -43,7 +42,7 @@ def _tuned_block(
     shift = _shift(plan, items, scores, printed)
     low, high = -1.0, 3.0
     for step in range(200):
-        shares = pd.Series((low + high) / 2, index=items)
+        shares = Series((low + high) / 2, index=items)
         if step >= 12:  # near enough: now one item at a time, to and fro
             shares.iloc[step % len(items)] += 0.002 * (step - 11) * (-1) ** step
         moved = {item: scores[item] + shares[item] * noise[item] for item in items}
@@ -57,7 +56,7 @@ def _tuned_block(
     raise ValueError(f"The published alpha and mean ({ids}) cannot be met together.")
 
 
-def _shift(plan: Plan, items: list[str], scores: Scores, printed: pd.DataFrame) -> float:
+def _shift(plan: Plan, items: list[str], scores: Scores, printed: DataFrame) -> float:
     """What to add to the assumed means of the items so that the scale has the published mean."""
     shift = 0.0
     for _ in range(20):
@@ -68,18 +67,18 @@ def _shift(plan: Plan, items: list[str], scores: Scores, printed: pd.DataFrame) 
     return shift
 
 
-def _off(block: pd.DataFrame, items: list[str], printed: pd.DataFrame) -> pd.Series:
+def _off(block: DataFrame, items: list[str], printed: DataFrame) -> Series:
     """How far alpha and scale mean are from the published, in units of their rounding: 1 is out."""
     names = ["alpha", "scale_mean"]
     found = [published.STATISTICS[name](block, items, [])[0] for name in names]
     half = 0.5 * 10.0 ** -printed["decimals"]
-    return (pd.Series(found, index=names) - printed["value"][names]) / half[names]
+    return (Series(found, index=names) - printed["value"][names]) / half[names]
 
 
-def _cut_block(plan: Plan, items: list[str], scores: Scores, shift: float = 0.0) -> pd.DataFrame:
+def _cut_block(plan: Plan, items: list[str], scores: Scores, shift: float = 0.0) -> DataFrame:
     """Answers of a block; straight-liners give theirs in exchange: the counts stay as they are."""
     cuts = {item: cut(plan, item, scores[item], shift) for item in items}
-    block = pd.DataFrame(cuts, index=plan.missing.index)
+    block = DataFrame(cuts, index=plan.missing.index)
     if plan.instrument.scale_name(items[0]) != "agreement":
         return block
     for item in items:
@@ -92,7 +91,7 @@ def _cut_block(plan: Plan, items: list[str], scores: Scores, shift: float = 0.0)
     return block
 
 
-def _exchange(values: pd.DataFrame, item: str, row: int, other: int) -> None:
+def _exchange(values: DataFrame, item: str, row: int, other: int) -> None:
     values.loc[[row, other], item] = values.loc[[other, row], item].to_numpy()
 
 
@@ -113,9 +112,7 @@ def cut(
     return values
 
 
-def at_least_one(
-    values: pd.DataFrame, reached: int, rows: np.ndarray, rng: np.random.Generator
-) -> pd.DataFrame:
+def at_least_one(values: DataFrame, reached: int, rows: np.ndarray, rng: Generator) -> DataFrame:
     """Exchange answers so that each of `rows` reaches a code at least once; counts stay the same.
 
     The other one in the exchange is of these rows too, has another answer that reaches it, and

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import cast
 
-import pandas as pd
+from pandas import DataFrame
 from pydantic import Field
 
 from mkb21.survey.files import Folders
@@ -139,7 +139,7 @@ def load_assumptions(project: Folders, wave: Wave) -> Assumptions:
     return source.checked(assumptions)
 
 
-def planted_paths(assumptions: Assumptions) -> pd.DataFrame:
+def planted_paths(assumptions: Assumptions) -> DataFrame:
     """The planted structural paths.
 
     Returns
@@ -153,7 +153,7 @@ def planted_paths(assumptions: Assumptions) -> pd.DataFrame:
     for op, part in parts.items():
         for lhs, others in part.items():
             rows += [(lhs, op, rhs, value) for rhs, value in others.items()]
-    return pd.DataFrame(rows, columns=["lhs", "op", "rhs", "planted"])
+    return DataFrame(rows, columns=["lhs", "op", "rhs", "planted"])
 
 
 def _check_respondents(assumptions: Assumptions, wave: Wave, source: SourceFile) -> None:

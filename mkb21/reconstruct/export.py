@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.random import Generator
+from pandas import DataFrame
 
 from mkb21.reconstruct.assumptions import Assumptions, ExportRows, load_assumptions
 from mkb21.reconstruct.model import Draws
@@ -48,7 +50,7 @@ def write(
     return [write_whole(path, text.encode(described.export.encoding))]
 
 
-def _check_claims(sample: Sample, instrument: Instrument, claims: pd.DataFrame) -> None:
+def _check_claims(sample: Sample, instrument: Instrument, claims: DataFrame) -> None:
     """Refuse a sample that does not meet every claim."""
     responses = sample.values.join(derive(sample.values, instrument))
     register = published.compare(claims, responses)
@@ -60,7 +62,7 @@ def _check_claims(sample: Sample, instrument: Instrument, claims: pd.DataFrame) 
         raise ValueError("\n".join(lines))
 
 
-def _rows(sample: Sample, wave: Wave, assumptions: Assumptions, draws: Draws) -> pd.DataFrame:
+def _rows(sample: Sample, wave: Wave, assumptions: Assumptions, draws: Draws) -> DataFrame:
     """The respondents as text, with everything that does not belong there, by time of start.
 
     One row per interview: the items, the columns of a survey tool and `kind`, which says why the
@@ -79,10 +81,10 @@ def _rows(sample: Sample, wave: Wave, assumptions: Assumptions, draws: Draws) ->
     return rows.sort_values("started", kind="stable", ignore_index=True)
 
 
-def _as_text(sample: Sample, wave: Wave) -> pd.DataFrame:
+def _as_text(sample: Sample, wave: Wave) -> DataFrame:
     """Codes as the labels of the export; blank where nothing was asked or answered."""
     instrument, language = wave.instrument, wave.export.language
-    text = pd.DataFrame("", index=sample.values.index, columns=sample.values.columns, dtype=object)
+    text = DataFrame("", index=sample.values.index, columns=sample.values.columns, dtype=object)
     for item in sample.values:
         labels = instrument.codes(item, language)
         own = wave.answers.get(instrument.scale_name(item), {})
@@ -92,9 +94,7 @@ def _as_text(sample: Sample, wave: Wave) -> pd.DataFrame:
     return text
 
 
-def _strangers(
-    kept: pd.DataFrame, wave: Wave, spec: ExportRows, rng: np.random.Generator
-) -> pd.DataFrame:
+def _strangers(kept: DataFrame, wave: Wave, spec: ExportRows, rng: Generator) -> DataFrame:
     """Rows that are no respondent of the wave: tests, abandoned interviews, other companies."""
     elsewhere, large = _ineligible(wave, "province"), _ineligible(wave, "size")
     parts = [
@@ -116,7 +116,7 @@ def _ineligible(wave: Wave, variable: str) -> str:
     return outside[0]
 
 
-def _hot_deck(kept: pd.DataFrame, wave: Wave, n: int, rng: np.random.Generator) -> pd.DataFrame:
+def _hot_deck(kept: DataFrame, wave: Wave, n: int, rng: Generator) -> DataFrame:
     """Rows put together, block by block, of different respondents who use social media."""
     donors = kept.index[kept["way_spread"] != ""]
     parts = []
@@ -126,7 +126,7 @@ def _hot_deck(kept: pd.DataFrame, wave: Wave, n: int, rng: np.random.Generator) 
     return pd.concat(parts, axis=1)
 
 
-def _abandon(rows: pd.DataFrame, wave: Wave, rng: np.random.Generator) -> None:
+def _abandon(rows: DataFrame, wave: Wave, rng: Generator) -> None:
     """Interviews that stopped before the end of the question on use."""
     last = wave.items.index(wave.instrument.block("frequency")[-1])
     for row in rows.index[rows["kind"] == "abandoned"]:
@@ -135,7 +135,7 @@ def _abandon(rows: pd.DataFrame, wave: Wave, rng: np.random.Generator) -> None:
     rows.loc[first, wave.items[last:]] = ""
 
 
-def _add_times(rows: pd.DataFrame, wave: Wave, rng: np.random.Generator) -> None:
+def _add_times(rows: DataFrame, wave: Wave, rng: Generator) -> None:
     """Start within the fieldwork, mostly early and on working days; duration by what was answered."""
     days = pd.date_range(wave.fieldwork.start, wave.fieldwork.end)
     interest = np.where(days.day_of_week < 5, 1.0, 0.3) * np.linspace(1.6, 0.4, len(days))
@@ -151,7 +151,7 @@ def _add_times(rows: pd.DataFrame, wave: Wave, rng: np.random.Generator) -> None
     rows["finished"] = rows["started"] + took
 
 
-def _add_persons(rows: pd.DataFrame, rng: np.random.Generator) -> None:
+def _add_persons(rows: DataFrame, rng: Generator) -> None:
     """Personal data that nobody takes for real: reserved names and addresses (RFC 2606, 5737)."""
     networks = ("192.0.2", "198.51.100", "203.0.113")
     number = rng.permutation(len(rows)) + 1
@@ -163,7 +163,7 @@ def _add_persons(rows: pd.DataFrame, rng: np.random.Generator) -> None:
     rows.loc[tests, "company"] = [names[i % 3] for i in range(len(tests))]
 
 
-def _duplicates(rows: pd.DataFrame, wave: Wave, n: int, rng: np.random.Generator) -> pd.DataFrame:
+def _duplicates(rows: DataFrame, wave: Wave, n: int, rng: Generator) -> DataFrame:
     """Respondents who came back some days later: the same address, other answers on culture."""
     chosen = rng.choice(rows.index[rows["kind"] == "kept"], n, replace=False)
     other = rng.choice(chosen, n, replace=False)
@@ -177,9 +177,7 @@ def _duplicates(rows: pd.DataFrame, wave: Wave, n: int, rng: np.random.Generator
     return again.assign(kind="duplicate")
 
 
-def _stain(
-    rows: pd.DataFrame, sample: Sample, wave: Wave, spec: ExportRows, rng: np.random.Generator
-) -> None:
+def _stain(rows: DataFrame, sample: Sample, wave: Wave, spec: ExportRows, rng: Generator) -> None:
     """Cells of respondents that cleaning has to mend, without loss of an answer.
 
     Impossible codes where an answer is missing anyway, labels in another spelling, and answers to
@@ -197,18 +195,16 @@ def _stain(
         rows.at[at] = instrument.codes(at[1], wave.export.language)[3]
 
 
-def _cells(
-    allowed: pd.DataFrame, n: int, rng: np.random.Generator
-) -> Iterator[tuple[tuple[int, str], int]]:
+def _cells(allowed: DataFrame, n: int, rng: Generator) -> Iterator[tuple[tuple[int, str], int]]:
     """((row, column), counter) of `n` different cells out of those that are allowed."""
     rows, columns = np.nonzero(allowed.to_numpy())
     for counter, cell in enumerate(rng.choice(len(rows), n, replace=False)):
         yield (allowed.index[rows[cell]], allowed.columns[columns[cell]]), counter
 
 
-def _as_columns(rows: pd.DataFrame, wave: Wave) -> pd.DataFrame:
+def _as_columns(rows: DataFrame, wave: Wave) -> DataFrame:
     """Under the names, in the order and with the number format of the export."""
-    out = pd.DataFrame(index=rows.index)
+    out = DataFrame(index=rows.index)
     columns = wave.columns
     out[columns["respondent_id"]] = [str(1001 + i) for i in range(len(rows))]
     out["Status"] = np.where(rows["kind"] == "abandoned", "afgebroken", "voltooid")

@@ -7,6 +7,8 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
+from numpy.random import Generator
+from pandas import DataFrame, Series
 
 from mkb21.reconstruct.assumptions import Assumptions, Model
 from mkb21.survey.instrument import Instrument
@@ -20,7 +22,7 @@ class Draws:
     def __init__(self, seed: int):
         self.seed = seed
 
-    def __call__(self, name: str) -> np.random.Generator:
+    def __call__(self, name: str) -> Generator:
         """A generator that depends on the seed and the name only."""
         return np.random.default_rng([self.seed, crc32(name.encode())])
 
@@ -34,10 +36,10 @@ class Plan:
 
     instrument: Instrument
     assumptions: Assumptions
-    claims: pd.DataFrame
+    claims: DataFrame
     draws: Draws
     user: np.ndarray
-    missing: pd.DataFrame
+    missing: DataFrame
     fast: np.ndarray
     straight: np.ndarray
 
@@ -51,26 +53,26 @@ class Plan:
         return self.draws(name).standard_normal(self.n)
 
 
-def _exogenous(plan: Plan) -> pd.DataFrame:
+def _exogenous(plan: Plan) -> DataFrame:
     """Culture and environment: correlated, variance 1, mean 0 among users, lower among others."""
     model = plan.assumptions.model
     r = _correlation(model)
     drawn = plan.draws("exogenous").standard_normal((plan.n, len(r))) @ np.linalg.cholesky(r).T
     drawn[~plan.user] += np.array([model.non_users[name] for name in r])
-    return pd.DataFrame(drawn, columns=r.columns)
+    return DataFrame(drawn, columns=r.columns)
 
 
-def _correlation(model: Model) -> pd.DataFrame:
+def _correlation(model: Model) -> DataFrame:
     """Planted correlations of the exogenous latent variables."""
     names = list(model.non_users)
-    r = pd.DataFrame(np.eye(len(names)), index=names, columns=names)
+    r = DataFrame(np.eye(len(names)), index=names, columns=names)
     for a, others in model.correlation.items():
         for b, value in others.items():
             r.loc[a, b] = r.loc[b, a] = value
     return r
 
 
-def latents(plan: Plan, covariates: pd.DataFrame) -> Scores:
+def latents(plan: Plan, covariates: DataFrame) -> Scores:
     """Latent variables with variance 1 among users; NaN for non-users where only users are asked.
 
     Each effect is the sum of its causes times the planted paths, plus a disturbance that fills up
@@ -82,7 +84,7 @@ def latents(plan: Plan, covariates: pd.DataFrame) -> Scores:
     # covariates are independent of culture and environment
     cov = pd.concat([_correlation(model), covariates.corr()]).fillna(0.0)
     for effect, paths in model.paths.items():
-        b = pd.Series(paths).reindex(causes.columns, fill_value=0.0)
+        b = Series(paths).reindex(causes.columns, fill_value=0.0)
         explained = float(b @ cov @ b)
         if explained >= 1:
             what = f"The planted paths to {effect} explain {explained:.0%} of its variance"
@@ -123,7 +125,7 @@ def unique_parts(plan: Plan) -> Scores:
     return parts
 
 
-def other_scores(plan: Plan, latent: Scores, scores: Scores, covariates: pd.DataFrame) -> Scores:
+def other_scores(plan: Plan, latent: Scores, scores: Scores, covariates: DataFrame) -> Scores:
     """Scores of the questions outside the Gebruiksmodel."""
     other, found = plan.assumptions.other, {}
     size = covariates["size"].reindex(range(plan.n)).to_numpy()  # users only, as preparation is

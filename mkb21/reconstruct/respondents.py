@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas import DataFrame
 
 from mkb21.reconstruct import model
 from mkb21.reconstruct.answers import at_least_one, block_answers, cut
@@ -29,8 +30,8 @@ class Sample:
         Positions of the careless respondents: too fast, and one answer throughout.
     """
 
-    values: pd.DataFrame
-    missing: pd.DataFrame
+    values: DataFrame
+    missing: DataFrame
     fast: np.ndarray
     straight: np.ndarray
 
@@ -38,7 +39,7 @@ class Sample:
 def simulate(
     wave: Wave,
     assumptions: Assumptions,
-    claims: pd.DataFrame,
+    claims: DataFrame,
     seed: int | None = None,
     times: int = 1,
 ) -> Sample:
@@ -74,7 +75,7 @@ def simulate(
     return Sample(_answers(plan), missing, fast, straight)
 
 
-def _answers(plan: Plan) -> pd.DataFrame:
+def _answers(plan: Plan) -> DataFrame:
     """The answers to all questions: company traits first, then what the model makes of them."""
     traits = _traits(plan)
     covariates = _covariates(plan, traits)
@@ -111,10 +112,10 @@ def _missing_reasons(
     careless: np.ndarray,
     times: int,
     draws: Draws,
-) -> pd.DataFrame:
+) -> DataFrame:
     """Why an answer is missing, cell by cell; "" where there is one."""
     instrument, rates = wave.instrument, assumptions.missing
-    reasons = pd.DataFrame("", index=range(len(user)), columns=wave.items, dtype=object)
+    reasons = DataFrame("", index=range(len(user)), columns=wave.items, dtype=object)
     tendency = draws("tendency").gamma(rates.concentration, 1 / rates.concentration, len(user))
     tendency[careless] = 0
     for item in wave.items:
@@ -143,7 +144,7 @@ def _missing_reasons(
     return reasons
 
 
-def _traits(plan: Plan) -> pd.DataFrame:
+def _traits(plan: Plan) -> DataFrame:
     """Company traits: each from earlier traits and chance, cut into codes."""
     spec, values = plan.assumptions.traits, {}
     scores = {"user": standardize(plan.user.astype(float))}
@@ -152,10 +153,10 @@ def _traits(plan: Plan) -> pd.DataFrame:
         score = mix(plan, item, [(b, scores[cause]) for cause, b in effects.items()])
         scores[item] = standardize(score)
         values[item] = cut(plan, item, scores[item], order=spec.order.get(item))
-    return pd.DataFrame(values, index=plan.missing.index)
+    return DataFrame(values, index=plan.missing.index)
 
 
-def _covariates(plan: Plan, traits: pd.DataFrame) -> pd.DataFrame:
+def _covariates(plan: Plan, traits: DataFrame) -> DataFrame:
     """The observed causes in the model, of the users, standardised; an unknown one is average."""
     planted = plan.assumptions.model
     causes = dict.fromkeys(cause for causes in planted.paths.values() for cause in causes)

@@ -23,6 +23,7 @@ from zipfile import BadZipFile
 import openpyxl
 import pandas as pd
 import pyreadstat
+from pandas import DataFrame, Series
 
 from mkb21.survey.files import Folders
 from mkb21.survey.instrument import RESERVED, Export, Wave
@@ -62,10 +63,10 @@ class RawExport:
     source : Source
     """
 
-    values: pd.DataFrame
-    missing: pd.DataFrame
-    meta: pd.DataFrame
-    notes: pd.DataFrame
+    values: DataFrame
+    missing: DataFrame
+    meta: DataFrame
+    notes: DataFrame
     source: Source
 
 
@@ -285,24 +286,24 @@ def _closest(text: str, known: Iterable[str]) -> str:
     return f" Closest: {', '.join(map(repr, near))}." if near else ""
 
 
-def _texts(table: _Table, wave: Wave) -> pd.DataFrame:
+def _texts(table: _Table, wave: Wave) -> DataFrame:
     """The described columns as text, without the rows of a wrong length; index = place in file."""
     whole = [k for k, row in enumerate(table.rows) if len(row) == len(table.header)]
     names = wave.columns | wave.personal
     where = {name: table.header.index(c) for name, c in names.items() if c in table.header}
     columns = {name: [table.rows[k][at] for k in whole] for name, at in where.items()}
-    return pd.DataFrame(columns, index=[table.numbers[k] for k in whole], dtype=str)
+    return DataFrame(columns, index=[table.numbers[k] for k in whole], dtype=str)
 
 
 # --- respondents -------------------------------------------------------------------------------
 
 
-def _read_meta(texts: pd.DataFrame, wave: Wave, unit: str) -> tuple[pd.DataFrame, list[str]]:
+def _read_meta(texts: DataFrame, wave: Wave, unit: str) -> tuple[DataFrame, list[str]]:
     """Number, times and personal columns of each respondent, and their faults.
 
     A time that the wave has no column for is NaT, such a duration NaN.
     """
-    blank = pd.Series("", index=texts.index, dtype=str)
+    blank = Series("", index=texts.index, dtype=str)
     text = {name: texts.get(name, blank).str.strip() for name in [*RESERVED, *wave.personal]}
     meta, faults = {"respondent_id": text["respondent_id"]}, []
     if "respondent_id" in texts:
@@ -321,10 +322,10 @@ def _read_meta(texts: pd.DataFrame, wave: Wave, unit: str) -> tuple[pd.DataFrame
         ]
         if len(bad) > SHOWN:
             faults.append(f"column {wave.columns[name]!r}: {len(bad) - SHOWN} more like these.")
-    return pd.DataFrame({**meta, **{name: text[name] for name in wave.personal}}), faults
+    return DataFrame({**meta, **{name: text[name] for name in wave.personal}}), faults
 
 
-def _id_faults(ids: pd.Series, unit: str) -> list[str]:
+def _id_faults(ids: Series, unit: str) -> list[str]:
     blank = ids.index[ids == ""]
     faults = [f"{_places(unit, blank)}: respondent_id is blank."] if len(blank) else []
     double = ids[ids.duplicated(keep=False) & (ids != "")]
@@ -334,7 +335,7 @@ def _id_faults(ids: pd.Series, unit: str) -> list[str]:
     ]
 
 
-def _numbers(texts: pd.Series, decimal: str) -> pd.Series:
+def _numbers(texts: Series, decimal: str) -> Series:
     """Plain numbers with this decimal mark; NaN for anything else ("1.234,5", "1e3", "12 min")."""
     plain = texts.str.fullmatch(rf"[+-]?[0-9]+(?:{re.escape(decimal)}[0-9]+)?")
     number = texts.where(plain, "nan").str.replace(decimal, ".", regex=False)
@@ -344,9 +345,7 @@ def _numbers(texts: pd.Series, decimal: str) -> pd.Series:
 # --- answers -----------------------------------------------------------------------------------
 
 
-def _read_items(
-    texts: pd.DataFrame, wave: Wave
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
+def _read_items(texts: DataFrame, wave: Wave) -> tuple[DataFrame, DataFrame, DataFrame, list[str]]:
     """Codes, reasons for missing, spellings (by place in the file) and faults of all items."""
     values, missing, notes, faults = {}, {}, [], []
     for item in [name for name in wave.items if name in texts]:
@@ -357,14 +356,14 @@ def _read_items(
         missing[item] = text.map(read["reason"]).astype(str)
         after = text.map(read["read_as"])
         other = text[after.notna() & (after != text)]
-        notes.append(pd.DataFrame({"variable": item, "before": other, "after": after[other.index]}))
+        notes.append(DataFrame({"variable": item, "before": other, "after": after[other.index]}))
         faults += _label_faults(item, text[~text.isin(read.index)], labels, wave)
     if faults:
         place = f"{wave.wave}.yaml under answers: {{scale: {{label: code}}}}"
         faults[-1] += f" If an answer is right after all, add it to {place}."
-    found = pd.concat(notes).rename_axis("respondent_id").reset_index() if notes else pd.DataFrame()
+    found = pd.concat(notes).rename_axis("respondent_id").reset_index() if notes else DataFrame()
     found = found.assign(rule="label_spelling").reindex(columns=NOTES)
-    return pd.DataFrame(values), pd.DataFrame(missing), found, faults
+    return DataFrame(values), DataFrame(missing), found, faults
 
 
 def _labels(wave: Wave, scale: str) -> Labels:
@@ -382,9 +381,9 @@ def _fold(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _read_answers(texts: Iterable[str], labels: Labels, decimal: str) -> pd.DataFrame:
+def _read_answers(texts: Iterable[str], labels: Labels, decimal: str) -> DataFrame:
     """Different texts of a column -> value, reason, read_as; unknown texts are left out."""
-    numbers = _numbers(pd.Series(texts, index=texts, dtype=str).str.strip(), decimal)
+    numbers = _numbers(Series(texts, index=texts, dtype=str).str.strip(), decimal)
     read = {}
     for text in texts:
         label, meaning = labels.get(_fold(text), (text.strip(), numbers[text]))
@@ -395,10 +394,10 @@ def _read_answers(texts: Iterable[str], labels: Labels, decimal: str) -> pd.Data
         elif not pd.isna(meaning):
             read[text] = (float(meaning), "", label)
     types = {"value": float, "reason": str, "read_as": str}
-    return pd.DataFrame.from_dict(read, orient="index", columns=list(types)).astype(types)
+    return DataFrame.from_dict(read, orient="index", columns=list(types)).astype(types)
 
 
-def _label_faults(item: str, unknown: pd.Series, labels: Labels, wave: Wave) -> list[str]:
+def _label_faults(item: str, unknown: Series, labels: Labels, wave: Wave) -> list[str]:
     known = {folded: label for folded, (label, _) in labels.items()}
     where = f"column {wave.columns[item]!r} ({item})"
     faults = []
