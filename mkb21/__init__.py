@@ -1,6 +1,42 @@
 """The MKB21 monitor: social media in small and medium-sized enterprises.
 
-Helpers that the notebooks share, one room per concern; see ``mkb21 --help`` for the commands.
+    study = mkb21.open("2012", language="en")
+
+is the door of the notebooks; see ``mkb21 --help`` for the commands.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mkb21.study import Study
+
 __version__ = "0.1.0"
+
+
+def open(wave: str | int, root: str | Path = "", language: str = "en") -> Study:
+    """Open a wave: its questionnaire, its responses, and what a notebook shows and writes.
+
+    Parameters
+    ----------
+    wave : str or int
+        A file in data/waves, without ``.yaml``.
+    root : str or Path
+        The project folder; empty: the working directory, or one above it.
+    language : {"nl", "en"}
+        Of labels, tables and figures.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    ValueError
+        No project there, an unknown wave or language, a faulty questionnaire or wave file.
+    """
+    from mkb21.study import Study  # loads pandas and matplotlib, which the command does not need
+
+    return Study(str(wave), root, language)

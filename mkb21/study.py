@@ -1,0 +1,198 @@
+"""The door of the notebooks: one wave, its answers, and how results are shown and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from IPython.display import Image, display
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+import semfit
+from mkb21.page import figures, tables, words
+from mkb21.run.paths import Project
+from mkb21.survey import cleaning
+from mkb21.survey.files import check_language
+from mkb21.survey.instrument import load_wave
+
+PERCENTAGES = "label n n_valid percent ci_percent"
+
+
+class Study:
+    """One wave of the monitor, in one language. Made by `mkb21.open`.
+
+    Attributes
+    ----------
+    project : mkb21.run.paths.Project
+    wave : mkb21.survey.instrument.Wave
+        The description of the wave.
+    instrument : mkb21.survey.instrument.Instrument
+        The questionnaire, with what this wave asked.
+    language : {"nl", "en"}
+    notice : str or None
+        What stands below every table and figure of an invented wave.
+    processed, figures : Path
+        Where tables and figures are written.
+    """
+
+    def __init__(self, wave: str, root: str | Path, language: str) -> None:
+        check_language(language)
+        self.project, self.language = Project.find(root), language
+        self.wave = load_wave(self.project, wave)
+        self.instrument = self.wave.questions
+        self.notice = self.wave.notice(language)
+        self.processed, self.figures = self.project.processed(wave), self.project.figures(wave)
+
+    def __repr__(self) -> str:
+        title = f"{self.wave.title[self.language]} ({self.wave.origin})"
+        return "\n".join(text for text in (title, self.notice) if text)
+
+    @cached_property
+    def _cleaned(self) -> tuple[DataFrame, DataFrame]:
+        return cleaning.load(self.project, self.wave)
+
+    @property
+    def responses(self) -> DataFrame:
+        """One row per respondent, as notebook 01 wrote them (`ValueError` if it did not)."""
+        return self._cleaned[0]
+
+    @property
+    def missing(self) -> DataFrame:
+        """Why an answer is missing: not_asked, not_answered, dont_know, or "" where it is not."""
+        return self._cleaned[1]
+
+    @property
+    def users(self) -> DataFrame:
+        """The respondents who use social media."""
+        return self.responses[self.responses["user"] == 1]
+
+    @property
+    def non_users(self) -> DataFrame:
+        """The respondents who do not."""
+        return self.responses[self.responses["user"] == 0]
+
+    def model(self, name: str) -> semfit.Model:
+        """A structural model: a name in data/models, or the path of a file from the project folder."""
+        path = self.project.root / name
+        source = path if path.suffix == ".lav" and path.is_file() else name
+        return semfit.read_model(source, self.project.models)
+
+    # --- words: keys are codes until they are shown ----------------------------------------------
+
+    def say(self, nl: str, en: str) -> str:
+        """One of two texts, in the language of the study."""
+        return words.say(nl, en, self.language)
+
+    def word(self, code: Any) -> Any:
+        """What a reader sees of a code: a label of the questionnaire, a word, or the code itself."""
+        known = self.instrument
+        if not isinstance(code, str):
+            return code
+        if code in known.items or code in known.derived or code in known.constructs:
+            return known.label(code, self.language)
+        return words.values([code], self.language)[0]
+
+    def words(self, codes: Iterable[Any]) -> dict[Any, Any]:
+        """Code -> what a reader sees."""
+        return {code: self.word(code) for code in codes}
+
+    def labels(self, table: DataFrame) -> dict[Any, str]:
+        """What a figure needs: the words of a table's variables, and of their codes."""
+        variables = list(dict.fromkeys(table["variable"]))
+        known = self.words(variables)
+        return known | (
+            self.instrument.codes(variables[0], self.language) if "code" in table else {}
+        )
+
+    def labelled(self, table: DataFrame) -> DataFrame:
+        """The table with a column `label`, from its codes or its variable, item or scale."""
+        if "label" in table:
+            return table
+        if "code" in table:
+            answers = [self.instrument.codes(name, self.language) for name in table["variable"]]
+            return table.assign(label=[codes[c] for codes, c in zip(answers, table["code"])])
+        key = next((k for k in ("variable", "item", "scale", "first") if k in table), None)
+        return table if key is None else table.assign(label=[self.word(c) for c in table[key]])
+
+    # --- what is shown and written ---------------------------------------------------------------
+
+    def show(
+        self,
+        table: DataFrame,
+        columns: str | dict,
+        title: str,
+        note: str | None = None,
+        groups: str | None = None,
+    ) -> tables.Display:
+        """A table to look at, with the notice of the wave; see `tables.display`.
+
+        Codes become words; the column `label`, where it is asked for and not there, is made by
+        `labelled`. `columns` may also be names out of words.yaml: "label n mean ci".
+        """
+        if isinstance(columns, str):
+            columns = words.columns(columns, self.language)
+        texts = [key for key, (_, form) in columns.items() if form == "text"]
+        table = self.labelled(table) if "label" in columns else table
+        shown = {
+            name: [self.word(code) for code in table[name]]
+            for name in {*texts, groups} & {*table.columns}
+        }
+        table = table.assign(**shown)
+        options: dict[str, Any] = {"language": self.language, "note": note, "groups": groups}
+        return tables.display(table, columns, title, self.notice, **options)
+
+    def publish(self, figure: Figure, name: str, alt: str) -> Image:
+        """Save a figure as SVG and PNG, with the notice, and return it for display."""
+        return figures.publish(figure, self.figures, name, self.notice, alt)
+
+    def write(self, table: DataFrame, name: str) -> str:
+        """Write a table as `<name>.csv` beside the responses; returns the name of the file.
+
+        Codes only: the same bytes in every language.
+        """
+        return tables.write_csv(table, self.processed / f"{name}.csv").name
+
+    def present(
+        self,
+        name: str,
+        title: str,
+        drawn: DataFrame,
+        draw: Callable[..., Figure] = figures.bars,
+        *,
+        table: DataFrame | None = None,
+        columns: str = PERCENTAGES,
+        note: str | None = None,
+        groups: str | None = None,
+        in_words: tuple[str, DataFrame] | None = None,
+        **options: Any,
+    ) -> tables.Display:
+        """A block as figure and table: draws, saves and shows the one, and returns the other.
+
+        Parameters
+        ----------
+        name : str
+            Of the figure's files.
+        title : str
+            Of both.
+        drawn : DataFrame
+            variable, and code for answers, as `descriptives` gives; what `draw` takes.
+        draw : callable
+            A function of `figures`, called with drawn, labels, language, title and `options`.
+        table : DataFrame, optional
+            What is shown below the figure instead of `drawn`.
+        columns, note, groups
+            See `show`.
+        in_words : (str, DataFrame), optional
+            What the alternative text says instead of all of `drawn`: which part, and its rows.
+        """
+        labels = self.labels(drawn)
+        part, said = in_words or ("", drawn)
+        single = "code" in said and said["variable"].nunique() == 1
+        key, value = "code" if single else "variable", "percent" if "percent" in said else "mean"
+        alt = figures.in_words(title + part, said, key, value, labels, self.language)
+        figure = draw(drawn, labels, language=self.language, title=title, **options)
+        display(self.publish(figure, name, alt))
+        return self.show(drawn if table is None else table, columns, title, note, groups)
