@@ -14,6 +14,7 @@ from mkb21 import __version__
 from mkb21.run import pipeline
 from mkb21.run.paths import Project
 
+FOLDER = click.Path(file_okay=False, path_type=Path)
 ROOT = click.option(
     "--root", default="", metavar="FOLDER", help="The project folder; else the one you are in."
 )
@@ -79,15 +80,8 @@ def _value(text: str) -> object:
 
 @commands.command()
 @click.argument("wave")
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Another draw than the one of data/assumptions."
-)
-@click.option(
-    "--out",
-    metavar="FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where to; else data/raw/WAVE.",
-)
+@click.option("--seed", type=click.IntRange(min=0), help="Another draw than in data/assumptions.")
+@click.option("--out", metavar="FOLDER", help="Where to; else data/raw/WAVE.", type=FOLDER)
 @ROOT
 def reconstruct(wave: str, seed: int | None, out: Path | None, root: str) -> None:
     """Make the export of a synthetic WAVE.
@@ -114,31 +108,21 @@ def compare(wave: str, root: str) -> None:
     pipeline.check_wave(project, wave)
     register = pipeline.read_rows(project.processed(wave) / "published_register.csv")
     if not register and not project.published(wave).is_file():
-        raise ValueError(
-            f"nothing was published about wave {wave}: there is no {wave}.csv in data/published"
-        )
+        what = f"nothing was published about wave {wave}"
+        raise ValueError(f"{what}: there is no {wave}.csv in data/published")
     if not register:
         raise ValueError(f"wave {wave} has no comparison yet: first mkb21 run {wave}")
-    rows = [
-        [row["id"], row["label"], row["published"], _computed(row), _verdict(row)]
-        for row in register
-    ]
-    for notice in pipeline.notice(project, wave):
-        click.echo(notice)
-    click.echo(_aligned([["id", "label", "published", "computed", "verdict"], *rows]))
-    failing = sum(row["holds"] != "True" for row in register)
-    click.echo(f"\n{len(register) - failing} of {len(register)} published numbers reproduced")
+    rows = [["id", "label", "published", "computed", "verdict"]]
+    for row in register:  # four digits say whether a number is met; the table holds all of them
+        computed = f"{float(row['computed']):.4g}" if row["computed"] else "-"
+        verdict = "holds" if row["holds"] == "True" else "FAILS"
+        rows.append([row["id"], row["label"], row["published"], computed, verdict])
+    for line in [*pipeline.notice(project, wave), _aligned(rows)]:
+        click.echo(line)
+    failing = pipeline.failing(project, wave)
+    click.echo(f"\n{len(register) - len(failing)} of {len(register)} published numbers reproduced")
     if failing:
         sys.exit(1)
-
-
-def _computed(row: dict[str, str]) -> str:
-    """Four digits say whether a published number is met; the table holds all of them."""
-    return f"{float(row['computed']):.4g}" if row["computed"] else "-"
-
-
-def _verdict(row: dict[str, str]) -> str:
-    return "holds" if row["holds"] == "True" else "FAILS"
 
 
 def _aligned(rows: list[list[str]]) -> str:
@@ -152,24 +136,18 @@ def _aligned(rows: list[list[str]]) -> str:
 def waves(root: str) -> None:
     """List the waves that are described."""
     project = Project.find(root)
-    rows = [_wave_row(project, wave) for wave in project.waves()]
-    if not rows:
+    rows = [["wave", "origin", "fieldwork", "export", "title"]]
+    for wave in project.waves():
+        described = pipeline.describe_wave(project, wave)
+        keys = ("fieldwork", "title", "export")
+        fieldwork, title, export = (described.get(key) or {} for key in keys)
+        days = f"{fieldwork.get('start', '?')} to {fieldwork.get('end', '?')}"
+        there = (project.raw(wave) / str(export.get("file", ""))).is_file()
+        origin, state = str(described.get("origin", "")), "present" if there else "missing"
+        rows.append([wave, origin, days, state, str(title.get("en", ""))])
+    if len(rows) == 1:
         raise ValueError("no wave is described in data/waves")
-    click.echo(_aligned([["wave", "origin", "fieldwork", "export", "title"], *rows]))
-
-
-def _wave_row(project: Project, wave: str) -> list[str]:
-    described = pipeline.describe_wave(project, wave)
-    fieldwork = described.get("fieldwork") or {}
-    title = described.get("title") or {}
-    export = project.raw(wave) / str((described.get("export") or {}).get("file", ""))
-    return [
-        wave,
-        str(described.get("origin", "")),
-        f"{fieldwork.get('start', '?')} to {fieldwork.get('end', '?')}",
-        "present" if export.is_file() else "missing",
-        str(title.get("en", "")),
-    ]
+    click.echo(_aligned(rows))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,15 +8,9 @@ _MARK = Path("data", "instrument.yaml")
 
 @dataclass(frozen=True)
 class Project:
-    """A project folder. Its paths are only named here: nothing is read or created.
+    """A project folder. Its paths are only named here: nothing is read or created."""
 
-    Attributes
-    ----------
-    root : Path
-        The absolute path of the folder that holds ``data/instrument.yaml``.
-    """
-
-    root: Path
+    root: Path  # the absolute path of the folder that holds data/instrument.yaml
 
     @classmethod
     def find(cls, root: str | Path = "") -> "Project":
@@ -27,10 +21,6 @@ class Project:
         root : str or Path
             The project folder; empty: the working directory or the nearest folder above it that
             holds ``data/instrument.yaml``.
-
-        Returns
-        -------
-        Project
 
         Raises
         ------
@@ -46,10 +36,8 @@ class Project:
         for folder in (here, *here.parents):
             if (folder / _MARK).is_file():
                 return cls(folder)
-        raise ValueError(
-            f"no {_MARK.as_posix()} in {here} or a folder above it: "
-            "go to the project folder or give it as root"
-        )
+        what = f"no {_MARK.as_posix()} in {here} or a folder above it"
+        raise ValueError(f"{what}: go to the project folder or give it as root")
 
     @property
     def instrument(self) -> Path:

@@ -42,10 +42,8 @@ def origin(project: Project, data: Path, seed: int) -> dict[str, str]:
 
     Parameters
     ----------
-    project : Project
     data : Path
         The file that the result was computed from.
-    seed : int
 
     Returns
     -------
@@ -53,10 +51,6 @@ def origin(project: Project, data: Path, seed: int) -> dict[str, str]:
         commit, lock (checksum of requirements.lock), data (of the file), seed; "" for what there is
         not.
     """
-    lock = project.root / "requirements.lock"
-    return {
-        "commit": commit(project) or "",
-        "lock": checksum(lock) if lock.is_file() else "",
-        "data": checksum(data) if data.is_file() else "",
-        "seed": str(seed),
-    }
+    files = {"lock": project.root / "requirements.lock", "data": data}
+    sums = {name: checksum(path) if path.is_file() else "" for name, path in files.items()}
+    return {"commit": commit(project) or "", **sums, "seed": str(seed)}
