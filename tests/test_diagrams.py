@@ -354,8 +354,18 @@ def test_model_of_observed_variables_has_rectangles_and_no_table():
     figure = diagrams.path_diagram(frame, TEXTS, "nl")
     boxes = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
     assert len(boxes) == 6 and "Covariaten, effect op:" not in texts(figure)
-    figure = diagrams.path_diagram(frame, TEXTS, "nl", latents=["use"])
-    assert len([p for p in figure.axes[0].patches if isinstance(p, Ellipse)]) == 1
+
+
+def test_arrows_in_words_point_from_cause_to_effect():
+    rows = MODEL[MODEL["op"] != "=~"]
+    both = rows["op"] == "~~"
+    shown = diagrams.arrows(rows, {name: name.upper() for name in {*rows["lhs"], *rows["rhs"]}})
+    assert both.any() and shown[both].str.count(" ↔ ").eq(1).all()
+    assert shown[~both].tolist() == [
+        f"{row.rhs.upper()} → {row.lhs.upper()}" for row in rows[~both].itertuples()
+    ]
+    plain = pd.DataFrame({"rhs": ["a", ""], "lhs": ["b", ""]})
+    assert diagrams.arrows(plain, {"a": "A", "b": "B"}).fillna("all").tolist() == ["A → B", "all"]
 
 
 def test_own_layout_and_p_without_interval():

@@ -112,10 +112,9 @@ KINDS = {
     ),
     "gaps_one": (figures.gaps, pairs([3.0], [3.0]), names(1, LONG), (LONG, LONG)),
     "missing": (figures.missing, REASONS, names(3) | WHY),
-    "missing_no_reason": (figures.missing, shares([5, 0]), names(2)),
     "scree": (figures.scree, eigenvalues("motivation", "perception"), CHANCE),
     "scree_long": (figures.scree, eigenvalues("a", "b", "c"), dict.fromkeys(CHANCE, LONG)),
-    "scree_one": (figures.scree, eigenvalues("a").drop(columns=["series", "retained"]), CHANCE),
+    "scree_one": (figures.scree, eigenvalues("a").drop(columns="n_used"), CHANCE),
 }
 
 
@@ -404,5 +403,7 @@ def test_in_words_names_every_number_in_the_language():
         figures.in_words("Kop", frame, "code", "percent", labels, "nl") == "Kop: ja 40%, nee 60%."
     )
     assert figures.in_words("Kop", frame, "code", "mean", labels, "nl") == "Kop: ja 2,00, nee 3,46."
+    texts = frame.assign(code=["ja", "nee"])
+    assert figures.in_words("Kop", texts, "code", "mean", None, "en") == "Kop: ja 2.00, nee 3.46."
     with pytest.raises(ValueError, match="no label for 2"):
         figures.in_words("Kop", frame, "code", "mean", {1: "ja"}, "nl")

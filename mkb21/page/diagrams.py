@@ -5,55 +5,36 @@ The rules of `figures` hold here too: tidy frames and labels in, a Figure out, i
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, FancyArrowPatch, Rectangle
 from matplotlib.path import Path
+from pandas import DataFrame
 
 from mkb21.page.figures import (
     FULL,
     GREY,
     INK,
-    LINE,
     NORMAL,
     PAD,
     PALE,
     SMALL,
+    Look,
     checked,
+    high,
     label,
     sheet,
-    short,
     style,
     text_width,
-    translate,
     wrap,
 )
-from mkb21.page.tables import interval, number, p_value
+from mkb21.page.numerals import interval, number, p_equals, short
+from mkb21.page.words import section
 
-WORDS = {
-    True: ("✓ klopt", "✓ holds"),
-    False: ("✗ wijkt af", "✗ fails"),
-    "percentages": ("Percentages", "Percentages"),
-    "means": ("Gemiddelden", "Means"),
-    "counts": ("Aantallen", "Counts"),
-    "orders": ("Plaats in een volgorde", "Place in an order"),
-    "alpha": ("Cronbachs alfa", "Cronbach's alpha"),
-    "max_gap": ("Grootste verschil", "Largest difference"),
-    "claims": (
-        "{} van {} kloppen. Ring, balk, eerste getal: gepubliceerd of gelezen; stip, tweede: berekend. ↑: van onder.",
-        "{} of {} hold. Ring, bar, first number: published or read as; dot, second: computed. ↑: from below.",
-    ),
-    "paths": (
-        "Gestandaardiseerde coëfficiënten [95%-interval]; onderbroken: p ≥ ,05.",
-        "Standardised coefficients [95% interval]; dashed: p ≥ .05.",
-    ),
-    "shapes": (
-        " Ellips: latent; rechthoek: waargenomen.",
-        " Ellipse: latent; rectangle: observed.",
-    ),
-    "covariates": ("Covariaten, effect op:", "Covariates, effect on:"),
-}
 PANELS = {  # kind of claim -> its statistics
     "percentages": ("percent", "percent_of_rows", "min_percent", "max_percent"),
     "means": ("mean", "scale_mean"),
@@ -69,7 +50,7 @@ NAMES = 1.9  # inches for the names of covariates
 
 
 @style()
-def flow(frame, labels, language, title=None) -> Figure:
+def flow(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Respondents from the first step to the last, downwards, with those dropped at the right.
 
     Parameters
@@ -82,7 +63,6 @@ def flow(frame, labels, language, title=None) -> Figure:
     language, title : str
     """
     rows = checked(frame, ["step"], ["dropped", "remaining"])
-    translate(WORDS, language)
     if len(rows) < 2:
         raise ValueError("A flow needs at least two rows: its start and its end.")
     before = rows["remaining"].shift().iloc[1:]
@@ -94,7 +74,7 @@ def flow(frame, labels, language, title=None) -> Figure:
         end, text = position in (0, last), label(row.step, labels)
         n = f"n = {number(row.remaining if end else row.dropped, 0, language)}"
         texts.append(f"{wrap(text, 2.4)}\n{n}" if end else wrap(f"{text}: {n}", 3.5))
-    heights = np.array([LINE[NORMAL] * (text.count("\n") + 1) + 0.14 for text in texts])
+    heights = np.array([high([text], NORMAL) + 0.14 for text in texts])
     tops = np.append(0, (heights + 0.2).cumsum()[:-1]) + 0.02
     figure, axes = sheet(FULL, tops[-1] + heights[-1] + 0.04, title)
     spine = 1.55
@@ -102,20 +82,21 @@ def flow(frame, labels, language, title=None) -> Figure:
     for position, (text, top, height) in enumerate(zip(texts, tops, heights, strict=True)):
         middle = top + height / 2
         if position in (0, last):
-            _box(axes, text, spine, middle, 2.6, height)
+            _box(axes, text, (spine, middle, 2.6, height))
             continue
         axes.add_patch(_arrow([(spine, middle), (2.9, middle)]))
-        _box(axes, text, 4.75, middle, 3.7, height)
+        _box(axes, text, (4.75, middle, 3.7, height))
         if position < last - 1:
             left = f"n = {number(rows.at[position, 'remaining'], 0, language)}"
-            how = {"ha": "right", "va": "center", "fontsize": SMALL}
+            how: Look = {"ha": "right", "va": "center", "fontsize": SMALL}
             axes.text(spine - 0.08, top + height + 0.1, left, **how)
     return figure
 
 
-def _box(axes, text, x, y, width, height, latent=False, size=NORMAL) -> None:
-    """A rectangle, or an ellipse for a latent variable, around (x, y) with a text in it."""
-    how = {"facecolor": "white", "edgecolor": INK, "linewidth": 0.9, "zorder": 3}
+def _box(axes: Axes, text: str, place: tuple, latent: bool = False, size: int = NORMAL) -> None:
+    """A rectangle, or an ellipse if latent, at a place (x, y, width, height), with a text in it."""
+    x, y, width, height = place
+    how: Look = {"facecolor": "white", "edgecolor": INK, "linewidth": 0.9, "zorder": 3}
     if latent:
         axes.add_patch(Ellipse((x, y), width, height, **how))
     else:
@@ -123,17 +104,19 @@ def _box(axes, text, x, y, width, height, latent=False, size=NORMAL) -> None:
     axes.text(x, y, text, ha="center", va="center", fontsize=size, zorder=4, linespacing=1.15)
 
 
-def _arrow(points, width=0.8, dashed=False, both=False) -> FancyArrowPatch:
-    how = {"arrowstyle": "<|-|>" if both else "-|>", "mutation_scale": 6 + 1.8 * width, "zorder": 2}
+def _arrow(
+    points: Any, width: float = 0.8, dashed: bool = False, both: bool = False
+) -> FancyArrowPatch:
+    how: Look = {"arrowstyle": "<|-|>" if both else "-|>", "mutation_scale": 6 + 1.8 * width}
     how |= {"linewidth": width, "linestyle": (0, (4, 2.5)) if dashed else "-", "color": INK}
-    return FancyArrowPatch(path=Path(points), **how)
+    return FancyArrowPatch(path=Path(points), **how, zorder=2)
 
 
 # --- published against computed ------------------------------------------------------------------
 
 
 @style()
-def claims(register, labels, language, title=None) -> Figure:
+def claims(register: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Every published number against the computed one, in panels by kind of statistic.
 
     Parameters
@@ -146,9 +129,9 @@ def claims(register, labels, language, title=None) -> Figure:
     language, title : str
     """
     needed = ["id", "statistic", "comparator", "value", "lower", "upper", "computed", "holds"]
-    rows, words = checked(register, needed), translate(WORDS, language)
+    rows, words = checked(register, needed), section("diagrams", language)
     rows["text"] = [wrap(str(labels.get(i, i)), 1.3, SMALL) for i in rows["id"]]
-    rows["height"] = LINE[SMALL] * (rows["text"].str.count("\n") + 1) + 0.035
+    rows["height"] = [high([text]) + 0.035 for text in rows["text"]]
     of = {statistic: panel for panel, known in PANELS.items() for statistic in known}
     panel = rows["statistic"].map(lambda statistic: of.get(statistic, statistic))
     panels = rows.groupby(panel.mask(rows["comparator"].isin(ORDERS), "orders"), sort=False)
@@ -164,13 +147,15 @@ def claims(register, labels, language, title=None) -> Figure:
     return figure
 
 
-def _claims_panel(axes, part, name, x, y, words, language) -> None:
+def _claims_panel(
+    axes: Axes, part: DataFrame, name: str, x: float, y: float, words: dict, language: str
+) -> None:
     """One kind of statistic: its name, a row per claim, and the ends of the scale below."""
     axes.text(x, y, words.get(name, name), weight="bold", fontsize=SMALL, va="center")
     low, high = _limits(part, name)
     left, right = x + 1.4, x + 1.78
 
-    def scale(value):
+    def scale(value: float) -> float:
         return left + (right - left) * (np.clip(value, low, high) - low) / (high - low)
 
     top = y = y + 0.1
@@ -178,7 +163,7 @@ def _claims_panel(axes, part, name, x, y, words, language) -> None:
         middle = y + row.height / 2
         if not row.holds:
             axes.add_patch(Rectangle((x - 0.02, y), 3.3, row.height, color=PALE, lw=0, zorder=0))
-        _claims_row(axes, row, name, x, middle, words[bool(row.holds)], language)
+        _claims_row(axes, row, name, x, middle, words["holds" if row.holds else "fails"], language)
         reach = [scale(row.lower), scale(row.upper)]
         axes.plot(reach, [middle] * 2, color="#b0b0b0", lw=4, solid_capstyle="butt")
         printed = row.value if row.comparator == "equals" else row.upper
@@ -192,19 +177,21 @@ def _claims_panel(axes, part, name, x, y, words, language) -> None:
         axes.text(end, y + 0.08, shown, fontsize=SMALL, ha="center", va="center")
 
 
-def _claims_row(axes, row, name, x, y, verdict, language) -> None:
+def _claims_row(
+    axes: Axes, row: Any, name: str, x: float, y: float, verdict: str, language: str
+) -> None:
     """The texts of one claim: what it is, published, computed, verdict."""
     unit = "%" if name == "percentages" else ""
     computed = number(row.computed, DECIMALS.get(name, 3), language)
     computed += unit if pd.notna(row.computed) else ""
-    how = {"va": "center", "fontsize": SMALL}
+    how: Look = {"va": "center", "fontsize": SMALL}
     axes.text(x, y, row.text, **how)
     axes.text(x + 2.37, y, _printed(row, unit, language), ha="right", **how)
     axes.text(x + 2.78, y, computed, ha="right", **how)
     axes.text(x + 2.83, y, verdict, **how)
 
 
-def _printed(row, unit, language) -> str:
+def _printed(row: Any, unit: str, language: str) -> str:
     """What was published, as short as it can be read: 40%, > 50%, 50–55%, ≤ 3 (a place)."""
     if row.comparator == "between":
         return f"{short(row.value, 3, language)}–{short(row.value_high, 3, language)}{unit}"
@@ -213,14 +200,14 @@ def _printed(row, unit, language) -> str:
         return f"{sign} {short(limit, 1 if unit else 2, language)}{unit}"
     if row.comparator in ORDERS:
         sign = {"top": "≤ ", "smallest": "↑ "}.get(row.comparator, "")
-        return f"{sign}{row.upper:.0f}"
+        return sign + number(row.upper, 0, language)
     decimals = getattr(row, "decimals", np.nan)
     if np.isfinite(decimals):
         return number(row.value, int(decimals), language) + unit
     return short(row.value, 3, language) + unit
 
 
-def _limits(part, name) -> tuple[float, float]:
+def _limits(part: DataFrame, name: str) -> tuple[float, float]:
     """The ends of the scale of a panel."""
     if name in ("percentages", "alpha"):
         return 0.0, 100.0 if name == "percentages" else 1.0
@@ -236,7 +223,14 @@ def _limits(part, name) -> tuple[float, float]:
 
 
 @style()
-def path_diagram(estimates, labels, language, title=None, *, latents=None, layout=None) -> Figure:
+def path_diagram(
+    estimates: DataFrame,
+    labels: dict,
+    language: str,
+    title: str = "",
+    *,
+    layout: dict[str, tuple[int, int]] | None = None,
+) -> Figure:
     """The structural part of a model: variables as nodes, standardised paths as arrows.
 
     Causes stand left of their effects. Observed variables that nothing points at (covariates) are
@@ -251,13 +245,11 @@ def path_diagram(estimates, labels, language, title=None, *, latents=None, layou
     labels : dict
         Variable -> text.
     language, title : str
-    latents : iterable of str, optional
-        The latent variables. Default: what has loadings.
     layout : dict, optional
         Variable -> (column, row), rows upwards. Default: `layered`.
     """
-    words = translate(WORDS, language)
-    paths, covariances, latent = structural(estimates, latents)
+    words = section("diagrams", language)
+    paths, covariances, latent = structural(estimates)
     nodes = list(dict.fromkeys([*paths["rhs"], *paths["lhs"]]))
     outer = [node for node in nodes if node not in set(paths["lhs"]) | latent] if latent else []
     inner = [node for node in nodes if node not in outer]
@@ -266,16 +258,16 @@ def path_diagram(estimates, labels, language, title=None, *, latents=None, layou
     drawn = drawn[drawn["rhs"].isin(inner) & drawn["lhs"].isin(inner)]
     arrows = list(zip(drawn["rhs"], drawn["lhs"], drawn["op"]))
     places = layout or layered(inner, [(a, b) for a, b, op in arrows if op == "~"])
-    absent = [node for node in inner if node not in places]
-    if absent:
-        raise ValueError(f"`layout` gives no place for {absent[0]!r}.")
+    for node in inner:
+        if node not in places:
+            raise ValueError(f"`layout` gives no place for {node!r}.")
     shapes = _shapes({node: places[node] for node in inner}, labels, latent)
     bottom = max(shape[1] + shape[3] / 2 for shape in shapes.values()) + 0.12
-    _, names, _, high, row = _table_texts(table, labels)
-    listed = high + 0.12 + (row + 0.04) * len(names) if len(table) else 0
+    _, names, _, heading, row = _table_texts(table, labels)
+    listed = heading + 0.12 + (row + 0.04) * len(names) if len(table) else 0
     figure, axes = sheet(FULL, bottom + listed, title, words["paths"] + words["shapes"])
-    for node, (x, y, width, height, is_latent) in shapes.items():
-        _box(axes, wrap(label(node, labels), 0.8 * width), x, y, width, height, is_latent)
+    for node, (*place, is_latent) in shapes.items():
+        _box(axes, wrap(label(node, labels), 0.8 * place[2]), tuple(place), is_latent)
     routes = [route(cause, effect, op, shapes) for cause, effect, op in arrows]
     texts = [_coefficient(row, language) for row in drawn.itertuples()]
     spots = label_spots(routes, texts, shapes)
@@ -283,14 +275,24 @@ def path_diagram(estimates, labels, language, title=None, *, latents=None, layou
         weak = getattr(row, "p", np.nan) >= 0.05
         width = 0.6 + 3 * min(abs(row.std_all), 1)
         axes.add_patch(_arrow(points, width, weak, both=row.op == "~~"))
-        how = {"ha": "center", "va": "center", "fontsize": SMALL, "zorder": 5, "linespacing": 1.1}
-        axes.text(*spot, text, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}, **how)
+        how: Look = {"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.1}
+        how["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        axes.text(spot[0], spot[1], text, **how, zorder=5)
     if len(table):
         _covariates(axes, table, labels, bottom, words["covariates"], language)
     return figure
 
 
-def structural(estimates, latents=None):
+def arrows(rows: DataFrame, names: dict[str, str]) -> pd.Series:
+    """Each path (lhs, rhs, optional: op) in words: culture → motivation; ↔ for a covariance.
+
+    NaN where a variable has no name.
+    """
+    heads = rows["op"].map({"~": " → ", "~~": " ↔ "}) if "op" in rows else " → "
+    return rows["rhs"].map(names) + heads + rows["lhs"].map(names)
+
+
+def structural(estimates: DataFrame) -> tuple[DataFrame, DataFrame, set[str]]:
     """The paths, the covariances between their variables, and the set of latent variables.
 
     Raises
@@ -299,7 +301,7 @@ def structural(estimates, latents=None):
         No path, a path that stands twice (several groups: draw one of them), a path without number.
     """
     rows = checked(estimates, ["lhs", "op", "rhs", "std_all"])
-    latent = set(rows.loc[rows["op"] == "=~", "lhs"] if latents is None else latents)
+    latent = set(rows.loc[rows["op"] == "=~", "lhs"])
     paths = checked(rows[rows["op"] == "~"], [], ["std_all"])
     nodes = set(paths["lhs"]) | set(paths["rhs"])
     between = (rows["op"] == "~~") & (rows["lhs"] != rows["rhs"])
@@ -311,7 +313,7 @@ def structural(estimates, latents=None):
     return paths, covariances, latent
 
 
-def layered(nodes, edges) -> dict[str, tuple[int, int]]:
+def layered(nodes: list[str], edges: list[tuple[str, str]]) -> dict[str, tuple[int, int]]:
     """A place for every node: its column is the longest way to it, its row is on a chequerboard.
 
     Neighbouring columns use odd and even rows in turn, so that a straight arrow over one column
@@ -340,12 +342,12 @@ def layered(nodes, edges) -> dict[str, tuple[int, int]]:
         raise ValueError("The paths run in a circle: give `layout`.")
     columns = [[n for n in nodes if column[n] == c] for c in range(max(column.values()) + 1)]
     tallest = max(map(len, columns))
-    places = {}
+    places: dict[str, tuple[int, int]] = {}
     for c, members in reversed(list(enumerate(columns))):  # effects first: causes follow them
 
-        def height(node):
+        def height(node: str) -> float:
             rows = [places[effect][1] for cause, effect in edges if cause == node]
-            return np.mean(rows) if rows else 0.0
+            return float(np.mean(rows)) if rows else 0.0
 
         start = c % 2 + 2 * ((tallest - len(members)) // 2)
         for rank, node in enumerate(sorted(members, key=height)):
@@ -353,14 +355,13 @@ def layered(nodes, edges) -> dict[str, tuple[int, int]]:
     return places
 
 
-def _shapes(places, labels, latent) -> dict[str, tuple]:
+def _shapes(places: dict, labels: dict, latent: set) -> dict[str, tuple]:
     """Node -> (x, y, width, height, is it latent?) in inches on the sheet."""
     columns = np.array([column for column, _ in places.values()], dtype=float)
     rows = np.array([row for _, row in places.values()], dtype=float)
     width = min(1.15, 0.8 * WIDE / (np.ptp(columns) + 1))
     texts = [wrap(label(node, labels), 0.8 * width) for node in places]
-    lines = max(text.count("\n") for text in texts) + 1
-    height = max(0.42, LINE[NORMAL] * lines / 0.6 + 0.04)  # an ellipse is narrow above and below
+    height = max(0.42, high(texts, NORMAL) / 0.6 + 0.04)  # an ellipse is narrow above and below
     across = (WIDE - width - 0.04) / (np.ptp(columns) or 1)
     x = width / 2 + 0.02 + (columns - columns.min()) * across
     y = height / 2 + 0.02 + (rows.max() - rows) * max(0.95, height + 0.5)
@@ -370,7 +371,7 @@ def _shapes(places, labels, latent) -> dict[str, tuple]:
     }
 
 
-def _within(points, shape, margin=0.0):
+def _within(points: np.ndarray, shape: tuple, margin: float = 0.0) -> np.ndarray:
     """Which points lie in a node?"""
     x, y, width, height, latent = shape
     across = np.abs(points[:, 0] - x) / (width / 2 + margin)
@@ -378,7 +379,7 @@ def _within(points, shape, margin=0.0):
     return across**2 + down**2 < 1 if latent else np.maximum(across, down) < 1
 
 
-def route(cause, effect, op, shapes) -> np.ndarray:
+def route(cause: str, effect: str, op: str, shapes: dict) -> np.ndarray:
     """The points of an arrow: straight if no other node is in the way, else the least bent curve.
 
     Covariances are always bent. Returns points x 2, from the edge of one node to that of the other.
@@ -388,7 +389,7 @@ def route(cause, effect, op, shapes) -> np.ndarray:
     others = [shape for node, shape in shapes.items() if node not in (cause, effect)]
     t = np.linspace(0, 1, 121)[:, None]
     bends = (0.2, -0.2, 0.35, -0.35, 0.5, -0.5)
-    found = []
+    found: list[tuple] = []
     for bend in bends if op == "~~" else (0, *bends):
         middle = ends.mean(axis=0) + bend * normal
         curve = (1 - t) ** 2 * ends[0] + 2 * t * (1 - t) * middle + t**2 * ends[1]
@@ -399,73 +400,71 @@ def route(cause, effect, op, shapes) -> np.ndarray:
     return curve[~_within(curve, shapes[cause]) & ~_within(curve, shapes[effect])]
 
 
-def label_spots(routes, texts, shapes) -> list[np.ndarray]:
+def label_spots(routes: list, texts: list[str], shapes: dict) -> list[np.ndarray]:
     """Where each label stands on its arrow: near the middle, off all that is drawn."""
     nodes = [_rectangle(shape[:2], shape[2:4]) for shape in shapes.values()]
-    spots, taken = [], []
+    spots: list[np.ndarray] = []
+    taken: list[np.ndarray] = []
     for this, (points, text) in enumerate(zip(routes, texts, strict=True)):
-        size = text_width(text) + 0.06, LINE[SMALL] * (text.count("\n") + 1) + 0.03
+        size = text_width(text) + 0.06, high([text]) + 0.03
         others = [points_ for other, points_ in enumerate(routes) if other != this]
-        best = None
+        found: list[tuple] = []
         for share in sorted(np.linspace(0.15, 0.85, 29), key=lambda share: abs(share - 0.5)):
             spot = points[int(share * (len(points) - 1))]
             box = _rectangle(spot, size)
             hits = sum(_overlap(box, other) for other in [*nodes, *taken])
             hits += sum(((other > box[0]) & (other < box[1])).all(axis=1).any() for other in others)
-            if best is None or hits < best[0]:
-                best = hits, spot, box
-        spots.append(best[1])
-        taken.append(best[2])
+            found.append((hits, spot, box))
+        _, spot, box = min(found, key=lambda item: item[0])
+        spots.append(spot)
+        taken.append(box)
     return spots
 
 
-def _rectangle(centre, size) -> np.ndarray:
+def _rectangle(centre: Any, size: Any) -> np.ndarray:
     """Two corners, from the smallest to the largest coordinates."""
     half = np.array(size) / 2
     return np.array([centre - half, centre + half])
 
 
-def _overlap(first, second) -> bool:
+def _overlap(first: np.ndarray, second: np.ndarray) -> bool:
     return bool((first[0] < second[1]).all() and (second[0] < first[1]).all())
 
 
-def _coefficient(row, language, between="\n") -> str:
+def _coefficient(row: Any, language: str, between: str = "\n") -> str:
     """A coefficient with its interval; without interval its p value, if there is one."""
     shown = number(row.std_all, 2, language)
     if pd.notna(getattr(row, "std_ci_low", np.nan)):
         return shown + between + interval(row.std_ci_low, row.std_ci_high, 2, language)
-    p = p_value(getattr(row, "p", np.nan), language)
-    if p == "–":
-        return shown
-    return shown + between + ("p " if p[0] in "<>" else "p = ") + p
+    p = getattr(row, "p", np.nan)
+    return shown if pd.isna(p) else shown + between + p_equals(p, language)
 
 
-def _table_texts(table, labels):
+def _table_texts(table: DataFrame, labels: dict) -> tuple[dict, dict, float, float, float]:
     """Headings and names of the table of covariates, width of a column, height of both rows."""
     effects = list(dict.fromkeys(table["lhs"]))
     across = min(1.4, (WIDE - NAMES) / max(len(effects), 1))
     headings = {e: wrap(label(e, labels), across - 0.1, SMALL, "bold") for e in effects}
     names = {c: wrap(label(c, labels), NAMES - 0.2, SMALL) for c in dict.fromkeys(table["rhs"])}
-    lines = [
-        max((t.count("\n") + 1 for t in group.values()), default=0) for group in (headings, names)
-    ]
-    low = 1 if across >= 1.2 else 2  # a coefficient over its interval where columns are narrow
-    return headings, names, across, LINE[SMALL] * lines[0], LINE[SMALL] * max(lines[1], low) + 0.08
+    cell = "" if across >= 1.2 else "\n"  # a coefficient over its interval where columns are narrow
+    return headings, names, across, high(headings.values()), high([*names.values(), cell]) + 0.08
 
 
-def _covariates(axes, table, labels, top, heading, language) -> None:
+def _covariates(
+    axes: Axes, table: DataFrame, labels: dict, top: float, heading: str, language: str
+) -> None:
     """The effects of the covariates: a row for each, a column for each effect."""
-    headings, names, across, high, row = _table_texts(table, labels)
-    how = {"fontsize": SMALL, "va": "center"}
-    middle = top + high / 2
+    headings, names, across, above, row = _table_texts(table, labels)
+    how: Look = {"fontsize": SMALL, "va": "center"}
+    middle = top + above / 2
     axes.text(0.05, middle, heading, weight="bold", **how)
     columns = {e: NAMES + (position + 0.5) * across for position, e in enumerate(headings)}
     for effect, text in headings.items():
         axes.text(columns[effect], middle, text, weight="bold", ha="center", **how)
     between = " " if across >= 1.2 else "\n"
     for line, (covariate, text) in enumerate(names.items()):
-        y = top + high + 0.08 + (row + 0.04) * line + row / 2
-        _box(axes, text, NAMES / 2, y, NAMES - 0.1, row, size=SMALL)
+        y = top + above + 0.08 + (row + 0.04) * line + row / 2
+        _box(axes, text, (NAMES / 2, y, NAMES - 0.1, row), size=SMALL)
         for path in table[table["rhs"] == covariate].itertuples():
             shown = _coefficient(path, language, between)
             axes.text(columns[path.lhs], y, shown, ha="center", **how)

@@ -15,21 +15,29 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ContextDecorator
 from functools import partial
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import Image
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import ScaledTranslation, Transform
+from pandas import DataFrame
 
-from mkb21.page.tables import interval, number, percent, write_whole
+from mkb21.page.numerals import interval, number, percent, short
+from mkb21.page.words import section
+from mkb21.survey.files import write_whole
 
 SINGLE, FULL = 88 / 25.4, 174 / 25.4  # inches
 SMALL, NORMAL, LARGE = 7, 8, 9  # points
@@ -38,6 +46,9 @@ EDGE = 0.05  # inches between text and the edge of the figure
 PAD = 0.0417  # inches that the layout keeps free around the axes
 INK, GREY, PALE, BAR = "#1a1a1a", "#767676", "#d9d9d9", "#9fbdd3"
 SERIES = (("o", INK), ("s", "white"), ("D", "#9a9a9a"))  # marker and fill, distinct without colour
+LIGHT = 0.179  # luminance above which black stands out more than white (contrast as in WCAG 2)
+Look = dict[str, Any]  # what matplotlib is told on how a thing looks
+NEAR: Look = {"textcoords": "offset points", "fontsize": SMALL}  # a text beside a point
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -58,19 +69,12 @@ STYLE = {
     "svg.fonttype": "path",  # the same picture in every viewer; <title> and <desc> hold the words
     "svg.hashsalt": "mkb21",
 }
-WORDS = {
-    "ci": ("Streep: 95%-betrouwbaarheidsinterval.", "Line: 95% confidence interval."),
-    "gap": ("verschil [95%-BI]", "difference [95% CI]"),
-    "std": ("Gestandaardiseerde coëfficiënten.", "Standardised coefficients."),
-    "component": ("component", "component"),
-    "retained": ("Gevuld: hoger dan toeval.", "Filled: above chance."),
-}
 
 
 # --- style, saving -------------------------------------------------------------------------------
 
 
-def style():
+def style() -> ContextDecorator:
     """The house style, a context manager or decorator: matplotlib's defaults, then `STYLE`."""
     return matplotlib.style.context(["default", STYLE])
 
@@ -104,61 +108,58 @@ def save(figure: Figure, folder: str | Path, name: str, notice: str | None, alt:
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     ids = f"{name}-title", f"{name}-desc"  # unique, for a page that holds several figures
-    opening, rest = re.split(r"(?<=<svg )", svg.getvalue(), maxsplit=1)
-    attributes, content = rest.split(">", 1)
-    words = f'<title id="{ids[0]}">{escape(figure.get_label() or name)}</title>'
+    words = f'<title id="{ids[0]}">{escape(str(figure.get_label() or name))}</title>'
     words += f'<desc id="{ids[1]}">{escape(described)}</desc>'
-    drawn = f'{opening}role="img" aria-labelledby="{" ".join(ids)}" {attributes}>{words}{content}'
+    role = f'role="img" aria-labelledby="{" ".join(ids)}" '
+    before, attributes, after = re.split("(?<=<svg )(.*?)>", svg.getvalue(), 1, re.DOTALL)
+    drawn = f"{before}{role}{attributes}>{words}{after}"
     metadata = {"Software": None, "Description": described}
     figure.savefig(png, format="png", dpi=200, metadata=metadata)
     files = [(".svg", drawn.encode("utf-8")), (".png", png.getvalue())]
     return [write_whole(Path(folder) / f"{name}{suffix}", content) for suffix, content in files]
 
 
-def in_words(title, frame, key, value, labels, language) -> str:
+def in_words(
+    title: str, frame: DataFrame, key: str, value: str, labels: dict | None, language: str
+) -> str:
     """The title and the numbers of a figure as one sentence: the alternative text of `save`.
 
     `key` and `value` are columns of the frame; a value is a percentage if its column is "percent".
+    `labels`: key -> text; None if the keys are texts.
     """
     show = partial(percent, decimals=0) if value == "percent" else partial(number, decimals=2)
-    parts = [
-        f"{label(k, labels)} {show(v, language=language)}" for k, v in zip(frame[key], frame[value])
-    ]
+    pairs = zip(frame[key], frame[value], strict=True)
+    known = dict(zip(frame[key], frame[key])) if labels is None else labels
+    parts = (f"{label(k, known)} {show(v, language=language)}" for k, v in pairs)
     return f"{title}: {', '.join(parts)}."
 
 
-def publish(figure, folder, name, notice, alt):
-    """`save`, and the saved picture for display in a notebook, at its printed size (96 px an inch).
-
-    Returns
-    -------
-    IPython.display.Image
-    """
-    from IPython.display import Image
-
+def publish(figure: Figure, folder: str | Path, name: str, notice: str | None, alt: str) -> Image:
+    """`save`, and the saved picture for display in a notebook, at its printed size (96 px an inch)."""
     _, png = save(figure, folder, name, notice, alt)
     return Image(data=png.read_bytes(), width=round(96 * figure.get_size_inches()[0]), alt=alt)
 
 
-def _add_notice(figure, notice) -> None:
+def _add_notice(figure: Figure, notice: str | None) -> None:
     """A strip below the figure with the notice; once, however often the figure is saved."""
     if not notice or any(text.get_gid() == "notice" for text in figure.texts):
         return
     width, height = figure.get_size_inches()
     text = wrap(notice, width - 2 * EDGE, SMALL, "bold")
     strip = LINE[SMALL] * (text.count("\n") + 1) + 0.1
-    engine, total = figure.get_layout_engine(), height + strip
+    engine: Any = figure.get_layout_engine()
+    total = height + strip
     content = engine.get()["rect"][3] * height
     figure.set_size_inches(width, total)
     engine.set(rect=(0, strip / total, 1, content / total))
     how = {"fontsize": SMALL, "weight": "bold", "ha": "left", "va": "bottom", "gid": "notice"}
-    figure.text(EDGE / width, EDGE / total, text, **how)
+    figure.text(EDGE / width, EDGE / total, text, how)
 
 
 # --- helpers, also for `diagrams` ----------------------------------------------------------------
 
 
-def checked(frame, columns, numbers=()) -> pd.DataFrame:
+def checked(frame: DataFrame, columns: Iterable[str], numbers: Iterable[str] = ()) -> DataFrame:
     """The frame with a fresh index, or a `ValueError` that says what is wrong with it."""
     absent = [name for name in [*columns, *numbers] if name not in frame]
     if absent:
@@ -176,34 +177,21 @@ def checked(frame, columns, numbers=()) -> pd.DataFrame:
     return rows
 
 
-def label(key, labels) -> str:
+def label(key: object, labels: dict) -> str:
     """The text of a key, or a `ValueError`."""
     if key not in labels:
         raise ValueError(f"There is no label for {key!r}: add it to `labels`.")
     return str(labels[key])
 
 
-def translate(words, language) -> dict:
-    """Key -> the word in one language, of a dict with pairs (Dutch, English)."""
-    if language not in ("nl", "en"):
-        raise ValueError(f"language is {language!r}; use nl or en.")
-    return {key: pair[language == "en"] for key, pair in words.items()}
-
-
-def short(value, decimals, language) -> str:
-    """A number without the zeros at its end."""
-    text = number(value, decimals, language)
-    return re.sub(r"[.,]?0+$", "", text) if decimals else text
-
-
-def text_width(text, size=SMALL, weight="normal") -> float:
+def text_width(text: str, size: float = SMALL, weight: str = "normal") -> float:
     """Width in inches of the longest line of a text."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
     measure = TextToPath().get_text_width_height_descent
     return max(measure(line, font, False)[0] for line in text.split("\n")) / 72
 
 
-def wrap(text, inches, size=NORMAL, weight="normal") -> str:
+def wrap(text: str, inches: float, size: float = NORMAL, weight: str = "normal") -> str:
     """The text in lines that are at most so wide."""
     for characters in range(len(text), 0, -1):
         wrapped = "\n".join(textwrap.wrap(text, characters)) or text
@@ -212,30 +200,45 @@ def wrap(text, inches, size=NORMAL, weight="normal") -> str:
     raise ValueError(f"There is no room for {text!r}.")
 
 
-def blank(width, content, title=None, caption="", legend=0.0) -> Figure:
+def high(texts: Iterable[str], size: int = SMALL) -> float:
+    """Height in inches of the text with most lines; 0 without texts."""
+    return LINE[size] * max((text.count("\n") + 1 for text in texts), default=0)
+
+
+class Page(Figure):
+    """A figure that knows how high its content is and where its legend stands, in inches."""
+
+    content: float
+    legend_top: float
+
+
+def blank(
+    width: float, content: float, title: str = "", caption: str = "", legend: float = 0.0
+) -> Page:
     """A figure with a title, a caption and room for a legend above `content` inches of height."""
-    figure = Figure(layout="constrained", label=title or "")
+    figure = Page(layout="constrained", label=title or "")
     y = EDGE
     for text, size, weight in ((title, LARGE, "bold"), (caption, SMALL, "normal")):
         if text:
             shown = wrap(text, width - 2 * EDGE, size, weight)
-            how = {"fontsize": size, "weight": weight, "ha": "left", "va": "top"}
-            figure.text(0, 1, shown, transform=from_top(figure, EDGE, y), **how)
-            y += LINE[size] * (shown.count("\n") + 1) + 0.03
+            how: Look = {"fontsize": size, "weight": weight, "ha": "left", "va": "top"}
+            figure.text(0, 1, shown, how, transform=from_top(figure, EDGE, y))
+            y += high([shown], size) + 0.03
     figure.legend_top, figure.content = y, content
     y += legend
     height = y + content + 2 * PAD
     figure.set_size_inches(width, height)
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - y / height))
+    engine: Any = figure.get_layout_engine()
+    engine.set(rect=(0, 0, 1, 1 - y / height))
     return figure
 
 
-def from_top(figure, right, down):
+def from_top(figure: Figure, right: float, down: float) -> Transform:
     """Coordinates so many inches from the top left corner, also when the figure grows below."""
     return figure.transFigure + ScaledTranslation(right, -down, figure.dpi_scale_trans)
 
 
-def sheet(width, height, title=None, caption=""):
+def sheet(width: float, height: float, title: str = "", caption: str = "") -> tuple[Page, Axes]:
     """Figure and empty axes whose unit is the inch, from the top left corner downwards."""
     figure = blank(width, height, title, caption)
     axes = figure.add_subplot()
@@ -244,12 +247,19 @@ def sheet(width, height, title=None, caption=""):
     return figure, axes
 
 
-def _rows_figure(texts, width, title, caption, names=(), lines=1, extra=0.0):
+def _rows_figure(
+    texts: list[str],
+    width: float,
+    title: str,
+    caption: str,
+    names: Sequence[str] = (),
+    lines: int = 1,
+    extra: float = 0.0,
+) -> tuple[Page, Axes]:
     """Figure and axes with one row per text, from top to bottom; room for a legend of `names`."""
     texts = [wrap(text, 0.36 * width) for text in texts]
-    tallest = max(text.count("\n") + 1 for text in texts)
-    row = max(0.21, LINE[NORMAL] * tallest + 0.06, 0.14 * lines + 0.06)
-    legend = max((LINE[SMALL] * (name.count("\n") + 1) + 0.12 for name in names), default=0)
+    row = max(0.21, high(texts, NORMAL) + 0.06, 0.14 * lines + 0.06)
+    legend = high(names) + 0.12 if names else 0
     figure = blank(width, row * len(texts) + 0.2 + extra, title, caption, legend)
     axes = figure.add_subplot()
     axes.set_yticks(range(len(texts)), texts)
@@ -257,15 +267,16 @@ def _rows_figure(texts, width, title, caption, names=(), lines=1, extra=0.0):
     return figure, axes
 
 
-def _legend(figure, names, handles) -> None:
-    where = {"loc": "upper left", "bbox_to_anchor": (0, 1), "borderpad": 0.3, "borderaxespad": 0}
-    where["bbox_transform"] = from_top(figure, 0, figure.legend_top)
-    figure.legend(handles, names, ncols=len(names), columnspacing=1.2, handlelength=1.2, **where)
+def _legend(figure: Page, names: list[str], handles: Iterable) -> None:
+    where: Look = {"loc": "upper left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
+    where |= {"ncols": len(names), "columnspacing": 1.2, "handlelength": 1.2, "borderpad": 0.3}
+    figure.legend(handles, names, **where, bbox_transform=from_top(figure, 0, figure.legend_top))
 
 
-def _caption(rows, words) -> str:
+def _caption(rows: DataFrame, language: str) -> str:
     """How many respondents, and what the whiskers are."""
-    parts, n = [], rows.get("n_valid", rows.get("n"))
+    words, parts = section("figures", language), []
+    n = rows.get("n_valid", rows.get("n"))
     if n is not None:
         low, high = int(n.min()), int(n.max())
         parts.append(f"n = {low}." if low == high else f"n = {low}–{high}.")
@@ -274,47 +285,43 @@ def _caption(rows, words) -> str:
     return " ".join(parts)
 
 
-def _whiskers_and_values(axes, rows, value, positions, show) -> None:
+def _whiskers_and_values(
+    axes: Axes, rows: DataFrame, value: str, positions: np.ndarray, show: Callable[[float], str]
+) -> None:
     """Thin intervals, and the value right of whatever ends last."""
     ends = rows[value].to_numpy(dtype=float)
     if "ci_low" in rows:
         low, high = (rows[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high"))
         axes.hlines(positions, low, high, color=INK, linewidth=0.8, zorder=3)
         ends = np.fmax(ends, high)
-    for y, end, number_ in zip(positions, ends, rows[value], strict=True):
-        place = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": SMALL}
-        axes.annotate(show(number_), (end, y), **place)
+    for y, end, shown in zip(positions, ends, map(show, rows[value]), strict=True):
+        axes.annotate(shown, (end, y), xytext=(5, 0), va="center", **NEAR)
 
 
-def _percent_axis(axes, rows, language) -> None:
+def _percent_axis(axes: Axes, rows: DataFrame, language: str) -> None:
     """From 0 to a round number above everything that is drawn, 100 at most."""
-    drawn = rows[["percent", *rows.columns.intersection(["ci_high"])]]
-    if drawn.min(axis=None) < 0 or drawn.max(axis=None) > 100 + 1e-9:
+    drawn = rows[["percent", *rows.columns.intersection(["ci_high"])]].to_numpy(dtype=float)
+    if np.nanmin(drawn) < 0 or np.nanmax(drawn) > 100 + 1e-9:
         raise ValueError("A percentage lies outside 0 to 100.")
     limits = {10: 5, 20: 10, 40: 10, 60: 20, 80: 20, 100: 20}
-    top = next(limit for limit in limits if drawn.max(axis=None) <= limit + 1e-9)
+    top = next(limit for limit in limits if np.nanmax(drawn) <= limit + 1e-9)
     ticks = range(0, top + 1, limits[top])
     axes.set_xlim(0, top)
     axes.set_xticks(ticks, [percent(tick, 0, language) for tick in ticks])
 
 
-def _shades(count) -> list:
+def _shades(count: int) -> list:
     """Light to dark, with steps that remain in greyscale."""
     return sns.light_palette("#10324d", max(count, 3))[-count:]
-
-
-def _on(shade) -> str:
-    """Black or white: what stands out most on a colour (contrast as in WCAG 2)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shade[:3]]
-    luminance = float(np.dot(linear, [0.2126, 0.7152, 0.0722])) + 0.05
-    return "black" if luminance / 0.05 > 1.05 / luminance else "white"
 
 
 # --- shares and means ----------------------------------------------------------------------------
 
 
 @style()
-def bars(frame, labels, language, title=None, *, sort=True) -> Figure:
+def bars(
+    frame: DataFrame, labels: dict, language: str, title: str = "", *, sort: bool = True
+) -> Figure:
     """Horizontal bars of percentages, with intervals.
 
     Parameters
@@ -328,30 +335,31 @@ def bars(frame, labels, language, title=None, *, sort=True) -> Figure:
     sort : bool
         From high to low; False keeps the order of the frame (ordered scales).
     """
-    rows, words = checked(frame, ["variable"], ["percent"]), translate(WORDS, language)
+    rows = checked(frame, ["variable"], ["percent"])
     if sort:
         rows = rows.sort_values("percent", ascending=False, kind="stable")
     key = "code" if "code" in rows and rows["variable"].nunique() == 1 else "variable"
     texts = [label(value, labels) for value in rows[key]]
-    figure, axes = _rows_figure(texts, SINGLE, title, _caption(rows, words))
+    figure, axes = _rows_figure(texts, SINGLE, title, _caption(rows, language))
     positions = np.arange(len(rows))
     thick = min(0.62, 0.2 * len(rows) / figure.content)
     axes.barh(positions, rows["percent"], height=thick, color=BAR)
-    _whiskers_and_values(axes, rows, "percent", positions, lambda v: percent(v, 0, language))
+    show = partial(percent, decimals=0, language=language)
+    _whiskers_and_values(axes, rows, "percent", positions, show)
     _percent_axis(axes, rows, language)
     return figure
 
 
 @style()
-def means(frame, labels, scale, language, title=None) -> Figure:
-    """Means with intervals on their answer scale.
+def means(frame: DataFrame, labels: dict, scale: dict, language: str, title: str = "") -> Figure:
+    """Means with intervals on their answer scale, from high to low.
 
     Parameters
     ----------
     frame : DataFrame
-        variable, mean; optional: ci_low, ci_high, n, series. Sorted by mean (of the first series).
+        variable, mean; optional: ci_low, ci_high, n.
     labels : dict
-        Variable (and series) -> text.
+        Variable -> text.
     scale : dict
         Code -> text; the first and the last are written at the ends of the axis.
     language, title : str
@@ -361,51 +369,27 @@ def means(frame, labels, scale, language, title=None) -> Figure:
     outside = rows.loc[~rows["mean"].between(first, last), "variable"]
     if len(outside):
         raise ValueError(f"The mean of {outside.iloc[0]!r} is not on the scale {first} to {last}.")
-    show = lambda value: number(value, 2, language)
-    width = FULL if "series" in rows else SINGLE
-    ends = [wrap(scale[code], 0.255 * width, SMALL) for code in (first, last)]
-    below = LINE[SMALL] * (max(end.count("\n") for end in ends) + 1)
-    figure, axes = _dot_rows(rows, "mean", labels, language, title, show, below)
+    ends = [wrap(scale[code], 0.255 * SINGLE, SMALL) for code in (first, last)]
+    order = rows.sort_values("mean", ascending=False, kind="stable").index
+    texts = [label(variable, labels) for variable in rows["variable"][order]]
+    caption = _caption(rows, language)
+    figure, axes = _rows_figure(texts, SINGLE, title, caption, extra=high(ends))
+    for between in range(1, len(rows)):
+        axes.axhline(between - 0.5, color=PALE, linewidth=0.5)
+    places = order.argsort()  # of the rows of the frame
+    show = partial(number, decimals=2, language=language)
+    _whiskers_and_values(axes, rows, "mean", places, show)
+    axes.plot(rows["mean"], places, "o", mfc=INK, mec=INK, mew=0.8, ms=4.5, zorder=4)
     axes.set_xticks(codes, codes)
     axes.set_xlim(first - 0.05, last + 0.05)
-    for position, end in enumerate(ends):
-        how = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": SMALL}
-        how |= {"xytext": (0, -15), "ha": ("left", "right")[position], "va": "top"}
-        axes.annotate(end, (position, 0), **how)
+    for end, side, text in zip((0, 1), ("left", "right"), ends, strict=True):
+        how: Look = {"xycoords": "axes fraction", "xytext": (0, -15), "ha": side, "va": "top"}
+        axes.annotate(text, (end, 0), **how, **NEAR)
     return figure
 
 
-def _dot_rows(rows, value, labels, language, title, show, below=0.0):
-    """Figure and axes with a marker per series in each row."""
-    several = "series" in rows
-    rows = rows if several else rows.assign(series="")
-    names = list(dict.fromkeys(rows["series"]))
-    if len(names) > len(SERIES) or rows.duplicated(["series", "variable"]).any():
-        raise ValueError(f"More than {len(SERIES)} series, or a variable twice in one of them.")
-    order = rows[rows["series"] == names[0]].sort_values(value, ascending=False, kind="stable")
-    order = list(dict.fromkeys([*order["variable"], *rows["variable"]]))
-    texts = [label(variable, labels) for variable in order]
-    shown = [label(name, labels) for name in names] if several else []
-    shown = [wrap(name, FULL / len(names) - 0.5, SMALL) for name in shown]
-    caption = _caption(rows, translate(WORDS, language))
-    width = FULL if several else SINGLE
-    figure, axes = _rows_figure(texts, width, title, caption, shown, len(names), below)
-    for between in range(1, len(order)):
-        axes.axhline(between - 0.5, color=PALE, linewidth=0.5)
-    handles = []
-    for step, (name, (marker, fill)) in enumerate(zip(names, SERIES)):
-        part = rows[rows["series"] == name]
-        shift = (step - (len(names) - 1) / 2) * 0.84 / len(names)
-        y = np.array([order.index(variable) for variable in part["variable"]]) + shift
-        _whiskers_and_values(axes, part, value, y, show)
-        handles += axes.plot(part[value], y, marker, mfc=fill, mec=INK, mew=0.8, ms=4.5, zorder=4)
-    if several:
-        _legend(figure, shown, handles)
-    return figure, axes
-
-
 @style()
-def stacked(frame, labels, language, title=None) -> Figure:
+def stacked(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Answers on several items as bars that add up to 100%, from the lowest code to the highest.
 
     Parameters
@@ -418,77 +402,78 @@ def stacked(frame, labels, language, title=None) -> Figure:
     language, title : str
     """
     rows = checked(frame, ["variable"], ["code", "percent"])
-    table = rows.pivot(index="variable", columns="code", values="percent").fillna(0.0)
+    table = _parts(rows, "code", lambda table: table @ table.columns.to_numpy(dtype=float))
     wrong = table.index[(table.sum(axis=1) - 100).abs() > 0.01]
     if len(wrong):
         raise ValueError(f"The percentages of {wrong[0]!r} do not add up to 100.")
-    caption = _caption(rows.drop(columns="ci_low", errors="ignore"), translate(WORDS, language))
-    score = table @ table.columns.to_numpy(dtype=float)
-    figure, axes, table = _stack(table, score, rows, labels, title, caption)
-    _percent_axis(axes, pd.DataFrame({"percent": [100]}), language)
+    caption = _caption(rows.drop(columns="ci_low", errors="ignore"), language)
+    figure, axes = _stack(table, labels, title, caption)
+    _percent_axis(axes, DataFrame({"percent": [100]}), language)
     figure.draw_without_rendering()  # only the layout knows how wide one per cent is
     inch = axes.get_window_extent().width / figure.dpi / 100
+    how: Look = {"fontsize": SMALL, "ha": "center", "va": "center_baseline"}
     for container, shade in zip(axes.containers, _shades(table.shape[1]), strict=True):
+        light = sns.utils.relative_luminance(shade) > LIGHT
         for bar in container:
             text = percent(bar.get_width(), 0, language)
             if text_width(text) + 0.03 <= bar.get_width() * inch:
-                how = {
-                    "color": _on(shade),
-                    "fontsize": SMALL,
-                    "ha": "center",
-                    "va": "center_baseline",
-                }
-                axes.text(*bar.get_center(), text, **how)
+                x, y = bar.get_center()
+                axes.text(x, y, text, **how, color="black" if light else "white")
     return figure
 
 
 @style()
-def missing(frame, labels, language, title=None) -> Figure:
+def missing(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Share of answers that are missing per item, by reason; highest total first.
 
     Parameters
     ----------
     frame : DataFrame
-        variable, percent; optional: reason, one row per reason, drawn in this order. Without it
-        `descriptives.missing_summary` fits.
+        variable, reason, percent: a row per reason, drawn in this order.
     labels : dict
         Variable and reason -> text.
     language, title : str
     """
-    rows = checked(frame, ["variable"], ["percent"])
-    rows = rows if "reason" in rows else rows.assign(reason=np.nan)
-    table = rows.pivot(index="variable", columns="reason", values="percent").fillna(0.0)
+    rows = checked(frame, ["variable", "reason"], ["percent"])
+    table = _parts(rows, "reason", lambda table: table.sum(axis=1))
     table = table[list(dict.fromkeys(rows["reason"]))]
-    total = table.sum(axis=1).rename("percent")
-    figure, axes, table = _stack(table, total, rows, labels, title, "")
-    total = total[table.index].to_frame()
-    show = lambda value: percent(value, 1, language)
+    figure, axes = _stack(table, labels, title, "")
+    total = table.sum(axis=1).to_frame("percent")
+    show = partial(percent, decimals=1, language=language)
     _whiskers_and_values(axes, total, "percent", np.arange(len(total)), show)
     _percent_axis(axes, total, language)
     return figure
 
 
-def _stack(table, score, rows, labels, title, caption):
-    """Figure, axes and table (variables x parts) of stacked bars, sorted from high to low score."""
+def _parts(rows: DataFrame, part: str, score: Callable[[DataFrame], pd.Series]) -> DataFrame:
+    """Percentages (variables x parts), from the highest score to the lowest."""
+    table = rows.pivot(index="variable", columns=part, values="percent").fillna(0.0)
     table = table.loc[list(dict.fromkeys(rows["variable"]))]
-    table = table.iloc[(-score[table.index]).argsort(kind="stable")]
-    names = [label(part, labels) for part in table if pd.notna(part)]
-    names = [wrap(name, FULL / len(names) - 0.4, SMALL) for name in names]
+    return table.iloc[(-score(table)).argsort(kind="stable")]
+
+
+def _stack(table: DataFrame, labels: dict, title: str, caption: str) -> tuple[Page, Axes]:
+    """Figure and axes of stacked bars: a row per variable, a shade per part."""
+    names = [wrap(label(part, labels), FULL / table.shape[1] - 0.4, SMALL) for part in table]
     texts = [label(variable, labels) for variable in table.index]
     figure, axes = _rows_figure(texts, FULL, title, caption, names)
     start = np.zeros(len(table))
-    for position, shade in enumerate(_shades(table.shape[1])):
-        part = table.iloc[:, position].to_numpy()
-        how = {"left": start, "height": 0.74, "color": [shade], "edgecolor": INK, "linewidth": 0.4}
-        axes.barh(range(len(table)), part, **how)
+    for part, shade in zip(table.to_numpy().T, _shades(table.shape[1]), strict=True):
+        how: Look = {"height": 0.74, "color": [shade], "edgecolor": INK, "linewidth": 0.4}
+        axes.barh(range(len(table)), part, left=start, **how)
         start = start + part
-    if names:
-        _legend(figure, names, axes.containers)
-    return figure, axes, table
+    _legend(figure, names, axes.containers)
+    return figure, axes
 
 
 @style()
-def gaps(frame, labels, series, language, title=None) -> Figure:
+def gaps(
+    frame: DataFrame,
+    labels: dict,
+    series: tuple[str, str],
+    language: str,
+    title: str = "",
+) -> Figure:
     """Two means per pair, joined by a line, and their difference in numbers: a dumbbell plot.
 
     Parameters
@@ -503,41 +488,40 @@ def gaps(frame, labels, series, language, title=None) -> Figure:
     language, title : str
     """
     names = ["mean_first", "mean_second"]
-    rows, words = checked(frame, ["first"], [*names, "difference"]), translate(WORDS, language)
+    rows = checked(frame, ["first"], [*names, "difference"])
     rows = rows.sort_values("mean_first", ascending=False, kind="stable", ignore_index=True)
-    series = [wrap(name, 1.1, SMALL, "bold") for name in series]
-    caption = _caption(rows.drop(columns="ci_low", errors="ignore"), words)
+    headings = [wrap(name, 1.1, SMALL, "bold") for name in series]
+    caption = _caption(rows.drop(columns="ci_low", errors="ignore"), language)
     texts = [label(first, labels) for first in rows["first"]]
-    above = LINE[SMALL] * max(name.count("\n") + 1 for name in series) + 0.25
-    figure, axes = _rows_figure(texts, FULL, title, caption, extra=above)
+    figure, axes = _rows_figure(texts, FULL, title, caption, extra=high(headings) + 0.25)
     axes.hlines(rows.index, rows[names].min(axis=1), rows[names].max(axis=1), color=GREY, lw=1.6)
     for name, (marker, fill) in zip(names, SERIES):
         axes.plot(rows[name], rows.index, marker, mfc=fill, mec=INK, mew=0.8, ms=5)
     for y, row in rows.iterrows():
-        for name, heading in zip(names, series, strict=True):
+        for name, heading in zip(names, headings, strict=True):
             side = 1 if (name == names[0]) == (row[names[0]] > row[names[1]]) else -1
-            how = {
-                "textcoords": "offset points",
-                "fontsize": SMALL,
-                "ha": "left" if side > 0 else "right",
-            }
+            how: Look = {"ha": "left" if side > 0 else "right", **NEAR}
             spot, shown = (row[name], y), number(row[name], 2, language)
             axes.annotate(shown, spot, xytext=(6 * side, 0), va="center", **how)
             if y == 0:  # the heading of the series stands above its first marker
-                axes.annotate(
-                    heading, spot, xytext=(2 * side, 9), va="bottom", weight="bold", **how
-                )
-    room = max(text_width(name, SMALL, "bold") for name in series) + 0.15
+                how |= {"va": "bottom", "weight": "bold"}
+                axes.annotate(heading, spot, xytext=(2 * side, 9), **how)
+    room = max(text_width(name, SMALL, "bold") for name in headings) + 0.15
     axes.margins(x=room / (0.5 * FULL - 2 * room))
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: short(tick, 2, language)))
-    _differences(axes, rows, words["gap"], language)
+    axes.xaxis.set_major_formatter(_ticks(language))
+    _differences(axes, rows, language)
     return figure
 
 
-def _differences(axes, rows, heading, language) -> None:
+def _ticks(language: str) -> FuncFormatter:
+    return FuncFormatter(lambda tick, _: short(tick, 2, language))
+
+
+def _differences(axes: Axes, rows: DataFrame, language: str) -> None:
     """A column of differences with their intervals, right of the axes."""
-    how = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "fontsize": SMALL}
+    how: Look = {"xycoords": ("axes fraction", "data"), **NEAR}
+    heading = section("figures", language)["gap"]
     axes.annotate(heading, (1, 0), xytext=(8, 9), va="bottom", weight="bold", **how)
     for y, row in rows.iterrows():
         shown = number(row["difference"], 2, language)
@@ -547,7 +531,7 @@ def _differences(axes, rows, heading, language) -> None:
 
 
 @style()
-def coefficients(frame, labels, language, title=None) -> Figure:
+def coefficients(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Standardised coefficients with intervals, a row per path and a marker per series.
 
     Parameters
@@ -560,33 +544,31 @@ def coefficients(frame, labels, language, title=None) -> Figure:
     language, title : str
     """
     rows = checked(frame, ["series", "variable"], ["std_all"])
-    names, order = (list(dict.fromkeys(rows[key])) for key in ("series", "variable"))
     marks = (*SERIES, ("^", PALE))
+    names, order = (list(dict.fromkeys(rows[key])) for key in ("series", "variable"))
     if len(names) > len(marks) or rows.duplicated(["series", "variable"]).any():
         raise ValueError(f"More than {len(marks)} series, or a variable twice in one of them.")
     texts = [label(variable, labels) for variable in order]
     shown = [wrap(label(name, labels), FULL / len(names) - 0.5, SMALL) for name in names]
-    kept = ["series", "variable", "std_all", "std_ci_low", "std_ci_high"]
-    intervals = rows[rows.columns.intersection(kept)]
-    intervals = intervals.rename(columns={"std_ci_low": "ci_low", "std_ci_high": "ci_high"})
-    words = translate(WORDS, language)
-    caption = f"{words['std']} {_caption(intervals, words)}"
+    rows = rows.drop(columns=["ci_low", "ci_high"], errors="ignore")  # of the raw coefficients
+    rows = rows.rename(columns={"std_ci_low": "ci_low", "std_ci_high": "ci_high"})
+    about = _caption(rows.drop(columns=["n_valid", "n"], errors="ignore"), language)
+    caption = f"{section('figures', language)['std']} {about}"
     figure, axes = _rows_figure(texts, FULL, title, caption, shown, max(2, len(names)))
     axes.axvline(0, color=GREY, linewidth=0.8)
     for between in range(1, len(order)):
         axes.axhline(between - 0.5, color=PALE, linewidth=0.5)
     handles = []
     for step, (name, (marker, fill)) in enumerate(zip(names, marks)):
-        part = intervals[intervals["series"] == name]
+        part = rows[rows["series"] == name]
         shift = (step - (len(names) - 1) / 2) * 0.8 / len(names)
         y = np.array([order.index(variable) for variable in part["variable"]]) + shift
         if "ci_low" in part:
             axes.hlines(y, part["ci_low"], part["ci_high"], color=INK, linewidth=0.8, zorder=3)
-        handles += axes.plot(
-            part["std_all"], y, marker, mfc=fill, mec=INK, mew=0.8, ms=4.5, zorder=4
-        )
+        how: Look = {"mfc": fill, "mec": INK, "mew": 0.8, "ms": 4.5, "zorder": 4}
+        handles += axes.plot(part["std_all"], y, marker, **how)
     axes.xaxis.set_major_locator(MaxNLocator(7))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: short(tick, 2, language)))
+    axes.xaxis.set_major_formatter(_ticks(language))
     _legend(figure, shown, handles)
     return figure
 
@@ -595,54 +577,49 @@ def coefficients(frame, labels, language, title=None) -> Figure:
 
 
 @style()
-def scree(frame, labels, language, title=None) -> Figure:
+def scree(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Eigenvalues from high to low beside those of random numbers: a scree plot, in panels.
 
     Parameters
     ----------
     frame : DataFrame
-        component (1, 2 ...), eigenvalue, quantile (of the random ones); optional: retained (drawn
-        filled), series (a panel each, up to 3), n_used: as the table of
+        series (a panel each, up to 3), component (1, 2 ...), eigenvalue, quantile (of the random
+        ones), retained (drawn filled); optional: n_used: as the table of
         `reliability.parallel_analysis` gives.
     labels : dict
         "eigenvalue", "quantile" and each series -> text; the first two make the legend.
     language, title : str
     """
-    rows = checked(frame, [], ["component", "eigenvalue", "quantile"])
-    words, several = translate(WORDS, language), "series" in rows
-    rows = rows if several else rows.assign(series="")
-    panels = list(dict.fromkeys(rows["series"]))
+    rows = checked(frame, ["series", "retained"], ["component", "eigenvalue", "quantile"])
+    words, panels = section("figures", language), list(dict.fromkeys(rows["series"]))
     if len(panels) > len(SERIES) or rows.duplicated(["series", "component"]).any():
         raise ValueError(f"More than {len(SERIES)} series, or a component twice in one of them.")
-    width = FULL if several else SINGLE
-    names = [wrap(label(key, labels), width / 2 - 0.4, SMALL) for key in ("eigenvalue", "quantile")]
-    caption = _caption(rows.rename(columns={"n_used": "n"}), words)
-    caption = f"{caption} {words['retained'] if 'retained' in rows else ''}".strip()
-    legend = LINE[SMALL] * max(name.count("\n") + 1 for name in names) + 0.12
-    figure = blank(width, 2.4, title, caption, legend)
+    names = [wrap(label(key, labels), FULL / 2 - 0.4, SMALL) for key in ("eigenvalue", "quantile")]
+    about = _caption(rows.rename(columns={"n_used": "n"}), language)
+    caption = f"{about} {words['retained']}".strip()
+    figure = blank(FULL, 2.4, title, caption, high(names) + 0.12)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for panel, part in zip(axes, panels, strict=True):
-        text = label(part, labels) if several else ""
-        text = wrap(text, width / len(panels) - 0.5) if text else ""
+        text = wrap(label(part, labels), FULL / len(panels) - 0.5)
         panel.set_title(text, loc="left", fontsize=NORMAL)
         handles = _eigenvalues(panel, rows[rows["series"] == part])
         panel.set_xlabel(words["component"], fontsize=SMALL)
     axes[0].set_ylim(bottom=min(0, rows["eigenvalue"].min() * 1.1))
-    axes[0].yaxis.set_major_formatter(FuncFormatter(lambda tick, _: short(tick, 2, language)))
+    axes[0].yaxis.set_major_formatter(_ticks(language))
     axes[0].tick_params(axis="y", labelsize=SMALL)
     _legend(figure, names, handles)
     return figure
 
 
-def _eigenvalues(axes, rows) -> list:
+def _eigenvalues(axes: Axes, rows: DataFrame) -> list:
     """The two lines of one panel, and the marks of what is retained."""
     rows = rows.sort_values("component")
     x, marker = rows["component"], SERIES[0][0]
-    line = {"color": INK, "marker": marker, "mfc": "white", "ms": 4.5, "mew": 0.8, "lw": 1}
+    line: Look = {"color": INK, "marker": marker, "mfc": "white", "ms": 4.5, "mew": 0.8, "lw": 1}
     found = axes.plot(x, rows["eigenvalue"], **line)
     found += axes.plot(x, rows["quantile"], color=GREY, linewidth=1.2, linestyle="--")
-    kept = rows[rows["retained"].astype(bool)] if "retained" in rows else rows.iloc[:0]
-    how = {"mfc": INK, "mec": INK, "ms": 4.5, "linestyle": "none", "zorder": 4}
+    kept = rows[rows["retained"].astype(bool)]
+    how: Look = {"mfc": INK, "mec": INK, "ms": 4.5, "linestyle": "none", "zorder": 4}
     axes.plot(kept["component"], kept["eigenvalue"], marker, **how)
     axes.set_xticks(x, [f"{value:g}" for value in x])
     return found
