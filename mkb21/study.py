@@ -95,14 +95,14 @@ class Study:
             return known.label(code, self.language)
         return words.values([code], self.language)[0]
 
-    def words(self, codes: Iterable[Any]) -> dict[Any, Any]:
+    def labels(self, codes: Iterable[Any]) -> dict[Any, Any]:
         """Code -> what a reader sees."""
         return {code: self.word(code) for code in codes}
 
-    def labels(self, table: DataFrame) -> dict[Any, str]:
+    def labels_of(self, table: DataFrame) -> dict[Any, str]:
         """What a figure needs: the words of a table's variables, and of their codes."""
         variables = list(dict.fromkeys(table["variable"]))
-        known = self.words(variables)
+        known = self.labels(variables)
         return known | (
             self.instrument.codes(variables[0], self.language) if "code" in table else {}
         )
@@ -188,7 +188,7 @@ class Study:
         in_words : (str, DataFrame), optional
             What the alternative text says instead of all of `drawn`: which part, and its rows.
         """
-        labels = self.labels(drawn)
+        labels = self.labels_of(drawn)
         part, said = in_words or ("", drawn)
         single = "code" in said and said["variable"].nunique() == 1
         key, value = "code" if single else "variable", "percent" if "percent" in said else "mean"
