@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cached_property, reduce
+from graphlib import CycleError, TopologicalSorter
 from operator import getitem
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -339,7 +340,7 @@ class Wave(Strict):
         derived = {n: spec for n, spec in full.derived.items() if asked & set(spec.sources)}
         pairs = [pair for pair in full.pairs if set(pair) <= asked]
         contrasts = {
-            name: Contrast.model_construct(**sides)
+            name: contrast.model_copy(update=sides)
             for name, contrast in full.contrasts.items()
             if all((sides := contrast.of(asked)).values())
         }
@@ -647,27 +648,22 @@ def _check_cycles(instrument: Instrument, source: SourceFile) -> None:
         routed = {block.asked_if.variable} if block.asked_if else set()
         needs |= dict.fromkeys(block.items, routed)
     known: dict[tuple, str] = {}
-    for name in needs:
-        loop = _find_loop(name, needs)
-        if loop and name == min(loop):  # each loop once, not once per member
-            chain = " <- ".join([*loop, loop[0]])
-            known.setdefault(_place_of(instrument, name), chain)  # items of a block loop together
+    while loop := _find_loop(needs):
+        start = loop.index(min(loop))
+        chain = " <- ".join([*loop[start:], *loop[:start], min(loop)])
+        known.setdefault(_place_of(instrument, min(loop)), chain)  # items of a block loop together
+        needs[min(loop)] = set()  # to find the next
     for place, chain in known.items():
         source.fault(place, f"it depends on itself: {chain}")
 
 
-def _find_loop(start: str, needs: dict[str, set[str]]) -> list[str] | None:
-    """The shortest chain of dependencies that leads from `start` back to it."""
-    chains, seen = [[start]], set[str]()
-    while chains:
-        chain = chains.pop(0)
-        for nxt in sorted(needs.get(chain[-1], ())):
-            if nxt == start:
-                return chain
-            if nxt not in seen:
-                seen.add(nxt)
-                chains.append([*chain, nxt])
-    return None
+def _find_loop(needs: dict[str, set[str]]) -> list[str]:
+    """Names of which each depends on the next, and the last on the first; none if there is no loop."""
+    try:
+        TopologicalSorter({name: sorted(others) for name, others in needs.items()}).prepare()
+    except CycleError as error:
+        return error.args[1][:0:-1]
+    return []
 
 
 def _place_of(instrument: Instrument, name: str) -> tuple:
