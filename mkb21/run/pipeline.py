@@ -42,7 +42,6 @@ from mkb21.survey.files import write_whole
 Settings = dict[str, object]  # parameter -> value
 Sums = dict[str, str]  # file -> checksum
 
-PLAIN_VALUES = (bool, int, float, str, list, dict, type(None))
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
          list: "a list", dict: "a mapping", type(None): "empty"}  # fmt: skip
 
@@ -166,7 +165,7 @@ def _assignment(statement: ast.stmt) -> tuple[str, object]:
         default = ast.literal_eval(value)
     except ValueError:
         raise ValueError(f"line {statement.lineno}: {key} is computed") from None
-    if not isinstance(default, PLAIN_VALUES):
+    if not isinstance(default, tuple(NAMES)):
         raise ValueError(f"line {statement.lineno}: {key} is a {type(default).__name__}")
     return key, default
 
@@ -584,13 +583,15 @@ def summary(project: Project, wave: str) -> str:
     str
         Lines: the notice of a synthetic wave, respondents, published numbers, fit, places.
     """
-    tables = project.processed(wave)
-    lines = [
-        *notice(project, wave),
-        *_respondents(read_rows(tables / "cleaning_flow.csv")),
-        *_published(read_rows(tables / "published_register.csv"), failing(project, wave)),
-        *_fit(read_rows(tables / "sem_fit.csv")),
-    ]
+    tables, lines = project.processed(wave), notice(project, wave)
+    if flow := read_rows(tables / "cleaning_flow.csv"):
+        lines.append(f"Respondents: {flow[0]['remaining']} read, {flow[-1]['remaining']} kept")
+    if register := read_rows(tables / "published_register.csv"):
+        failed = failing(project, wave)
+        held, lost = len(register) - len(failed), f"; not {', '.join(failed)}" if failed else ""
+        lines.append(f"Published numbers and orderings: {held} of {len(register)} reproduced{lost}")
+    if fit := read_rows(tables / "sem_fit.csv"):
+        lines.append(_fit(fit))
     runs = project.runs(wave)
     places = {"Figures": project.figures(wave), "Tables": tables}
     for name, path in (places | {"Notebooks": runs, "Manifest": runs / "manifest.json"}).items():
@@ -616,29 +617,14 @@ def notice(project: Project, wave: str) -> list[str]:
     return [NOTICE["en"].format(wave=wave)]
 
 
-def _respondents(flow: list[dict[str, str]]) -> list[str]:
-    if not flow:
-        return []
-    return [f"Respondents: {flow[0]['remaining']} read, {flow[-1]['remaining']} kept"]
-
-
 def failing(project: Project, wave: str) -> list[str]:
     """The ids of the published claims of a wave that do not hold."""
     register = read_rows(project.processed(wave) / "published_register.csv")
     return [row["id"] for row in register if row["holds"] != "True"]
 
 
-def _published(register: list[dict[str, str]], failed: list[str]) -> list[str]:
-    if not register:
-        return []
-    held, lost = len(register) - len(failed), f"; not {', '.join(failed)}" if failed else ""
-    return [f"Published numbers and orderings: {held} of {len(register)} reproduced{lost}"]
-
-
-def _fit(rows: list[dict[str, str]]) -> list[str]:
+def _fit(rows: list[dict[str, str]]) -> str:
     """The line on fit, with the columns that it is from: scaled and robust where there are these."""
-    if not rows:
-        return []
     columns = ("standard", "scaled", "robust")
     known = {row["measure"]: {c: float(row.get(c) or "nan") for c in columns} for row in rows}
     test, index = reported_column(known["chisq"]), reported_column(known["cfi"])
@@ -649,4 +635,4 @@ def _fit(rows: list[dict[str, str]]) -> list[str]:
         f"{p_equals(known['pvalue'][test], 'en')}; {index}: CFI {cfi}, TLI {tli}, "
         f"RMSEA {rmsea} [90% CI {low}, {high}]; SRMR {fraction(known['srmr']['standard'], 2, 'en')}"
     )
-    return [line.replace("−", "-")]  # a terminal may know no true minus
+    return line.replace("−", "-")  # a terminal may know no true minus

@@ -167,9 +167,9 @@ def incomplete(missing: DataFrame, blocks: list[str], instrument: Instrument) ->
     for block in blocks:
         items = [item for item in instrument.block(block) if item in missing]
         stopped[block] = missing[items].eq("not_answered").any(axis=1)
+    stopped = stopped[stopped.any(axis=1)]
     where = [", ".join(stopped.columns[row]) for row in stopped.to_numpy(dtype=bool)]
-    found = stopped.any(axis=1).to_numpy(dtype=bool)
-    return _cases(missing.index[found], np.array(where, dtype=object)[found], "not_answered")
+    return _cases(stopped.index, where, "not_answered")
 
 
 def outside(values: DataFrame, variable: str, codes: list[int]) -> DataFrame:
@@ -277,20 +277,15 @@ def route(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Edit
         rule = instrument.blocks[instrument.block_of[name]].asked_if
         if rule is None or rule.variable not in known:
             continue
-        code = known[rule.variable]
+        code, value, reason = known[rule.variable], values[name], missing[name]
         past = skipped[rule.variable] | (code.notna() & ~code.isin(rule.codes))
-        edits.append(_answers_removed(values[name], missing[name], past))
+        given = past & reason.isin(["", "dont_know"])  # "don't know" is an answer
+        before = reason[given].mask(reason[given] == "", value[given].map(_code_text)).to_numpy()
+        edits.append(_edits("routing", value.index[given], name, before, "not_asked"))
         values[name] = known[name] = values[name].mask(past)
         missing[name] = missing[name].mask(past, "not_asked")
         skipped[name] = missing[name] == "not_asked"
     return values, missing, _concat(edits)
-
-
-def _answers_removed(value: Series, reason: Series, past: Series) -> DataFrame:
-    """Ledger rows of the answers ("don't know" is one) that routing removes."""
-    given = past & reason.isin(["", "dont_know"])
-    before = reason[given].mask(reason[given] == "", value[given].map(_code_text))
-    return _edits("routing", value.index[given], value.name, before.to_numpy(), "not_asked")
 
 
 def _edits(rule: str, index: Index, variable: Cells, before: Cells, after: str) -> DataFrame:
@@ -514,7 +509,10 @@ def validate(responses: DataFrame, missing: DataFrame, wave: Wave) -> None:
             faults.append(what)
     if not faults:
         faults = [f for item in wave.items for f in _item_faults(responses, missing, item, wave)]
-        faults += _made_faults(responses, wave)
+        made = _with_scores(responses[wave.items], wave).drop(columns=wave.items)
+        for name in made:
+            if not np.allclose(made[name], responses[name], rtol=0, atol=1e-9, equal_nan=True):
+                faults.append(f"{name} is not what the instrument makes of the answers")
     if faults:
         what = f"The responses of wave {wave.wave} are damaged or older than its description: run "
         raise ValueError("\n- ".join([f"{what}01_cleaning again.", *faults]))
@@ -537,12 +535,3 @@ def _item_faults(responses: DataFrame, missing: DataFrame, item: str, wave: Wave
     faults = [f"{item} has the code {_code_text(found)}" for found in wrong.unique()]
     faults += [f"{item} has the reason for missing {found!r}" for found in unknown.unique()]
     return faults + ([f"{item}: {other} answers disagree with their reason"] if other else [])
-
-
-def _made_faults(responses: DataFrame, wave: Wave) -> list[str]:
-    made = _with_scores(responses[wave.items], wave).drop(columns=wave.items)
-    return [
-        f"{name} is not what the instrument makes of the answers"
-        for name in made
-        if not np.allclose(made[name], responses[name], rtol=0, atol=1e-9, equal_nan=True)
-    ]

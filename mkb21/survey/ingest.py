@@ -147,7 +147,12 @@ def _read_text(path: Path, export: Export) -> _Table:
         what = f"{path}: the row that starts on line {start} cannot be split into fields ({error})"
         raise ValueError(f"{what}. Is a quotation mark missing there?") from error
     if len(rows[0]) == 1:
-        raise ValueError(f"{path} has one column only.{_other_delimiter(rows[0][0], export)}")
+        first, likely = rows[0][0], max(DELIMITERS, key=rows[0][0].count)
+        hint = f"Its first line is {first[:80]!r}."
+        if likely in first:
+            hint = f"It is not delimited by {export.delimiter!r}: try delimiter: {likely!r}"
+            hint += " under export:."
+        raise ValueError(f"{path} has one column only. {hint}")
     return _table("line", rows, numbers, path)
 
 
@@ -161,21 +166,13 @@ def _decode(path: Path, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         other = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"
-        raise ValueError(
-            f"{path} is not {encoding} text: line {line}, byte {error.start} cannot be read. "
-            f"Give its encoding under export: encoding: (perhaps {other})."
-        ) from error
+        what = f"{path} is not {encoding} text: line {line}, byte {error.start} cannot be read"
+        hint = f"Give its encoding under export: encoding: (perhaps {other})."
+        raise ValueError(f"{what}. {hint}") from error
     if text.startswith(("\ufeff", "ï»¿")):
         what = f"{path} starts with a byte-order mark"
         raise ValueError(f"{what}: write encoding: utf-8-sig under export:.")
     return text
-
-
-def _other_delimiter(line: str, export: Export) -> str:
-    likely = max(DELIMITERS, key=line.count)
-    if not line.count(likely):
-        return f" Its first line is {line[:80]!r}."
-    return f" It is not delimited by {export.delimiter!r}: try delimiter: {likely!r} under export:."
 
 
 def _read_xlsx(path: Path, export: Export) -> _Table:
