@@ -162,7 +162,7 @@ def test_models_that_are_not_identified(text, message, data):
 
 def test_nothing_to_report(model, data):
     fit = sem.fit(model, data)
-    assert fit.problems.empty and list(fit.problems) == ["severity", "what", "where", "next_step"]
+    assert fit.problems.empty and list(fit.problems) == ["code", "severity", "what", "where", "next_step", "values"]
     assert all(fit.estimates.dtypes[name] == float for name in NUMBERS)
 
 

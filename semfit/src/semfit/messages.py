@@ -13,6 +13,90 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 MESSAGES: dict[str, str] = {
+    # fitting: the sentence about a fit, clause by clause
+    "sentence": "{clauses}.",
+    "full_information": "full information for missing values",
+    "rows_used": "{used} of {rows} rows used",
+    "rows_used_of": "{used} of {rows} rows used ({dropped} dropped: {reason})",
+    "dropped_incomplete": "a value missing on one of {n} variables",
+    "dropped_covariate": "a covariate missing",
+    "dropped_empty": "no value at all",
+    "dropped_group": "or {group} missing",
+    "groups_used": "{n} groups by {group} ({sizes})",
+    "converged": "converged after {iterations} iterations and {steps} Fisher scoring steps",
+    "not_converged_no_solution": "NOT converged: estimates are not a solution",
+    # fitting: where a problem is
+    "problem_where": "{where}",
+    "in_group": "{where} (group {group})",
+    "and_more": "{names} and {n} more",
+    "parameter_value": "{parameter} = {value:.3g}",
+    "start_improper": "the start: the implied covariance matrix is improper",
+    "largest_gradient": "largest gradient at {parameters}",
+    "running_away": "running away together: {parameters}",
+    "pair_together": "{variables}: together in {share:.0%} of the rows",
+    "rows_and_parameters": "{n} rows, {k} parameters",
+    "rows_of_rows": "{n} of {rows} rows",
+    "size_of_group": "{group} ({n})",
+    "most_missing": "most of {variable} ({share:.0%})",
+    "all_together": "all variables together, most of them {variable}",
+    "fit_measures": "fit measures",
+    # fitting: no solution (error), improper (warning), caution (note)
+    "em_not_converged": "EM not converged: the moments of the saturated model are not known",
+    "not_converged": "not converged",
+    "not_identified": "not identified at the solution (information singular)",
+    "no_scaled_chisq": "no scaled chi-square: its correction is not positive",
+    "saturated_model": "saturated model (df = 0)",
+    "correlation_beyond_one": "correlation beyond 1 ({value:.3f})",
+    "loading_beyond_one": "standardised loading beyond 1 ({value:.3f})",
+    "path_beyond_one": "standardised path beyond 1 ({value:.3f})",
+    "opposite_sign": "loading of the opposite sign",
+    "negative_variance": "negative variance ({value:.3f}, Heywood case)",
+    "negative_variance_interval": "negative variance ({value:.3f}, Heywood case; 95 % interval "
+    "{low:.3f} to {high:.3f})",
+    "latent_not_positive_definite": "covariance matrix of the latent variables not positive definite",
+    "residuals_not_positive_definite": "covariance matrix of the residuals not positive definite",
+    "cases_per_parameter": "{cases:.1f} cases per parameter",
+    "few_cases": "few cases",
+    "few_cases_in_group": "few cases in a group",
+    "rows_dropped": "{share:.0%} of the rows dropped",
+    "values_missing": "{share:.0%} of the values missing",
+    "rare_pair": "a pair is observed together in {share:.1%} of the rows",
+    "variances_differ": "variances differ by a factor {ratio}",
+    "not_normal": "not normal: multivariate kurtosis {z:.1f} standard errors above normal",
+    # fitting: what to do about it
+    "problem_next_step": "{next_step}",
+    "simplify": "fit a part of the model first, or free fewer parameters; look at the units of the "
+    "variables",
+    "leave_out_most_missing": "leave out the one that is missing most",
+    "indicators_share_little": "the indicators of {latent} share too little: look at their "
+    "correlations, drop weak ones or choose another marker",
+    "look_near_zero": "look for loadings or covariances near zero: a factor needs three that are not",
+    "more_rows_or_standard": "use more rows or fewer parameters, or report the standard chi-square",
+    "judge_by_estimates": "it fits any data: judge it by its estimates",
+    "join_or_free_less": "the two may be one variable: join them, or free less",
+    "drop_cross_loading": "its factors overlap: look at their correlation, and drop a cross-loading",
+    "drop_or_join_predictor": "its predictors overlap: look at their correlations, and drop or join "
+    "one",
+    "reverse_scores": "see whether the question was put the other way round: then reverse its scores",
+    "leave_out_or_indicator": "leave out {variable}, a predictor of it, or an indicator",
+    "leave_out_or_factors": "leave out {variable}, or use fewer factors",
+    "may_be_chance": "may be chance, as the interval holds 0: more rows; else {remedy}",
+    "not_chance": "not chance, as the interval is below 0: {remedy}",
+    "two_may_be_one": "look at these variables' variances and correlations: two of them may be one",
+    "compare_smaller_model": "below {limit}, results are unsteady: compare a smaller model",
+    "keep_it_simple": "below {limit}, tests have little power and standard errors are rough: keep it "
+    "simple",
+    "join_groups": "below {limit} rows in a group, differences are hard to find: join groups",
+    "leave_out_covariate": "rows without the covariates or group are lost: leave out the one that is "
+    "missing most",
+    "listwise_at_random": "listwise deletion is unbiased only if values are missing completely at "
+    "random",
+    "listwise_or_fiml": "listwise deletion is unbiased only if values are missing completely at "
+    "random: compare missing='fiml'",
+    "report_share": "estimates hold if the other variables explain what is missing: report the share",
+    "rests_on_few_rows": "their covariance rests on few rows: leave out the one that is missing most",
+    "divide_large": "divide the large one by a constant: the search is then safer",
+    "use_mlr": "standard errors and chi-square may be off: use estimator='MLR'",
     # testing: why models are not compared, and what is unusual about a test
     "no_aic_and_bic": "no aic and bic: {reason}",
     "other_variables": "other observed variables (only in one of the models: {variables}); to leave "

@@ -1,13 +1,28 @@
 """What is reported about a fit: failures (error), improper results (warning), cautions (note)."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from semfit.syntax.identification import involved_in, listed, names_of, written
+from semfit.fitting.estimator import Estimator, Options, Tested
+from semfit.fitting.requirements import Selected
+from semfit.fitting.search import Found
+from semfit.messages import Message, as_json, message, render
+from semfit.moments.objective import Objective
+from semfit.moments.sample import GroupFit, Sample
+from semfit.syntax.identification import NAMED, involved_in, names_and_groups, written
+from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout
 
+Part: TypeAlias = str | Message | list[Any]  # of a text: names as they are, a message, or several
+Row: TypeAlias = dict[str, str]
+
+COLUMNS = ["code", "severity", "what", "where", "next_step", "values"]
 CASES_PER_PARAMETER = 5  # Bentler & Chou (1987)
 CASES = 100  # Kline (2016), of a sample or group
 DROPPED_SHARE = 0.05
@@ -18,9 +33,7 @@ KURTOSIS = 5  # standard errors; Bentler (2006, p. 129)
 FLAT = 1e-4  # smallest eigenvalue of scaled information: a direction in which nothing changes
 CLEAR = 0.3  # standardised loading that has a sign
 TAKES_PART = 0.1  # weight of a parameter in such a direction
-SIMPLIFY = (
-    "fit a part of the model first, or free fewer parameters; look at the units of the variables"
-)
+SIMPLIFY = message("simplify")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,31 +43,32 @@ class Ending:
     Attributes
     ----------
     layout : parameters.Layout
-    objective : normal.NormalObjective or dwls.DwlsObjective
+    objective : Objective
     found : search.Found
-    tested : dict
-        vcov, test, df; None where there is no solution.
+    tested : estimator.Tested
     selected : requirements.Selected
     options : dict
         Of `fitting.fit`.
     estimates : DataFrame
+    way : Estimator
     """
 
     layout: Layout
-    objective: object
-    found: object
-    tested: dict
-    selected: object
-    options: dict
+    objective: Objective
+    found: Found
+    tested: Tested
+    selected: Selected
+    options: Options
     estimates: pd.DataFrame
+    way: Estimator
 
-    def groups(self):
+    def groups(self) -> Iterator[tuple[str, GroupFit, Any]]:
         """Return (label, moments, sample) of each group."""
         fits = self.objective.group_fits(self.found.theta)
         return zip(self.layout.groups, fits, self.objective.samples, strict=True)
 
 
-def problem_table(ending):
+def problem_table(ending: Ending) -> pd.DataFrame:
     """Return what is wrong with a fit, the worst first.
 
     Parameters
@@ -64,8 +78,11 @@ def problem_table(ending):
     Returns
     -------
     DataFrame
-        severity ("error": estimates are no solution; "warning": improper; "note"), what, where,
-        next_step; empty when there is nothing to report.
+        code (of `messages.MESSAGES`), severity ("error": estimates are no solution; "warning":
+        improper; "note"), what, where, next_step, values (JSON: the fields of the message, and under
+        "where" and "next_step" those two as messages); empty when there is nothing to report. In
+        another language: ``render(code, values, templates)``, and the same with the codes
+        "problem_where" and "problem_next_step".
     """
     rows = [*_search_problems(ending)]
     if ending.found.converged:  # else the estimates mean nothing
@@ -75,54 +92,64 @@ def problem_table(ending):
             estimates = ending.estimates[ending.estimates["group"] == label]
             rows += _not_positive_definite(ending.layout.model, latent, estimates, label)
     rows += [*_few_cases(ending), *_dropped(ending), *_missing(ending), *_data(ending)]
-    return pd.DataFrame(rows, columns=["severity", "what", "where", "next_step"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _in_group(text, label):
-    return f"{text} (group {label})" if label else text
+def _row(severity: str, code: str, where: Part, next_step: Message, **values: Any) -> Row:
+    """Return a row of the table: the code with its values, and what they say in English."""
+    values |= {"where": where, "next_step": next_step}
+    return {
+        "code": code,
+        "severity": severity,
+        "what": render(code, values),
+        "where": render("problem_where", values),
+        "next_step": render("problem_next_step", values),
+        "values": as_json(values),
+    }
+
+
+def _in_group(where: Part, label: str) -> Part:
+    return message("in_group", where=where, group=label) if label else where
+
+
+def _listed(names: Sequence[Part]) -> Part:
+    """Return names, the first ones if there are many."""
+    if len(names) <= NAMED:
+        return [*names]
+    return message("and_more", names=[*names[:NAMED]], n=len(names) - NAMED)
 
 
 # ---- no solution ---------------------------------------------------------------------------------
 
 
-def _search_problems(ending):
-    test = ending.tested["test"]
+def _search_problems(ending: Ending) -> Iterator[Row]:
+    tested, n, k = ending.tested, ending.objective.n, ending.objective.k
     for label, _, sample in ending.groups():
-        if getattr(sample, "em_steps", 0) < 0:
-            first, second, share = rarest_pair(sample, ending.layout.model.observed)
-            yield (
-                "error",
-                "EM not converged: the moments of the saturated model are not known",
-                _in_group(f"{first}, {second}: together in {share:.0%} of the rows", label),
-                "leave out the one that is missing most",
-            )
+        if sample.em_steps < 0:
+            *pair, share = rarest_pair(sample, ending.layout.model.observed)
+            where = _in_group(message("pair_together", variables=pair, share=share), label)
+            yield _row("error", "em_not_converged", where, message("leave_out_most_missing"))
     if not ending.found.converged:
-        yield ("error", "not converged", *diverging(ending))
-    elif ending.tested["vcov"] is None:
-        flat, _ = flat_direction(ending)
-        yield (
-            "error",
-            "not identified at the solution (information singular)",
-            _with_values(ending, flat),
-            "look for loadings or covariances near zero: a factor needs three that are not",
-        )
-    elif test.df > 0 and ending.options["estimator"] != "ML" and not np.isfinite(test.scaling):
-        yield (
-            "warning",
-            "no scaled chi-square: its correction is not positive",
-            f"{ending.objective.n} rows, {ending.objective.k} parameters",
-            "use more rows or fewer parameters, or report the standard chi-square",
-        )
-    elif ending.tested["df"] == 0:
-        yield (
-            "note",
-            "saturated model (df = 0)",
-            "fit measures",
-            "it fits any data: judge it by its estimates",
-        )
+        yield _row("error", "not_converged", *diverging(ending))
+    elif tested.vcov is None:
+        where = _with_values(ending, flat_direction(ending)[0])
+        yield _row("error", "not_identified", where, message("look_near_zero"))
+    elif _lacks_scaling(ending):
+        where = message("rows_and_parameters", n=n, k=k)
+        yield _row("warning", "no_scaled_chisq", where, message("more_rows_or_standard"))
+    elif tested.df == 0:
+        where = message("fit_measures")
+        yield _row("note", "saturated_model", where, message("judge_by_estimates"))
 
 
-def flat_direction(ending):
+def _lacks_scaling(ending: Ending) -> bool:
+    """Tell whether the chi-square should have a correction and has none."""
+    test = ending.tested.test
+    assert test is not None
+    return test.df > 0 and ending.way.corrected and not np.isfinite(test.scaling)
+
+
+def flat_direction(ending: Ending) -> tuple[list[str], float]:
     """Return (parameters, eigenvalue) of the direction in which the likelihood changes least.
 
     Parameters in units of their information, so that 1 is what independent ones would have.
@@ -135,12 +162,12 @@ def flat_direction(ending):
     return involved_in(vectors[:, :1].T, ending.layout, TAKES_PART), values[0]
 
 
-def _root(hessian):
+def _root(hessian: np.ndarray) -> np.ndarray:
     diagonal = np.diag(hessian)
     return np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
 
 
-def diverging(ending):
+def diverging(ending: Ending) -> tuple[Message, Message]:
     """Return (where, next step) of a search that did not converge.
 
     Where the likelihood is flat, parameters run away together (a loading to infinity, the variance
@@ -149,34 +176,34 @@ def diverging(ending):
     layout, theta = ending.layout, ending.found.theta
     names, eigenvalue = flat_direction(ending)
     if not np.isfinite(eigenvalue):
-        return "the start: the implied covariance matrix is improper", SIMPLIFY
+        return message("start_improper"), SIMPLIFY
     if eigenvalue > FLAT:
         gradient, hessian = ending.objective.score(theta)
         steepest = np.argsort(-np.abs(gradient) / _root(hessian), kind="stable")[:3]
         names = [layout.parameters[i] for i in sorted(steepest)]
-        return f"largest gradient at {_with_values(ending, names)}", SIMPLIFY
+        return message("largest_gradient", parameters=_with_values(ending, names)), SIMPLIFY
     rows = layout.table[layout.table["parameter"].isin(names)]
     latents = [f for f in layout.model.latents if (rows[["lhs", "rhs"]] == f).any(axis=None)]
-    where = f"running away together: {_with_values(ending, names)}"
+    where = message("running_away", parameters=_with_values(ending, names))
     if not latents:
         return where, SIMPLIFY
-    return where, (
-        f"the indicators of {latents[0]} share too little: look at their correlations, drop weak "
-        "ones or choose another marker"
-    )
+    return where, message("indicators_share_little", latent=latents[0])
 
 
-def _with_values(ending, parameters):
-    """Return parameters with their values, as text."""
+def _with_values(ending: Ending, parameters: Sequence[str]) -> Part:
+    """Return parameters with their values."""
     values = dict(zip(ending.layout.parameters, ending.found.theta, strict=True))
-    names = names_of(ending.layout, parameters)
-    return listed([f"{n} = {values[p]:.3g}" for n, p in zip(names, parameters, strict=True)])
+    names = names_and_groups(ending.layout, parameters)
+    pairs = zip(names, parameters, strict=True)
+    return _listed(
+        [message("parameter_value", parameter=_in_group(*n), value=values[p]) for n, p in pairs]
+    )
 
 
 # ---- improper results ----------------------------------------------------------------------------
 
 
-def _improper(estimates):
+def _improper(estimates: pd.DataFrame) -> Iterator[Row]:
     """Yield negative variances (Heywood cases), correlations and loadings beyond 1."""
     heywood = set()
     latents = set(estimates["lhs"][estimates["op"] == "=~"])
@@ -185,71 +212,54 @@ def _improper(estimates):
             heywood.add((row.lhs, row.group))
             yield _negative_variance(row, row.lhs in latents)
     for row in estimates.itertuples():
-        where = _in_group(written(row.lhs, row.op, row.rhs), row.group)
-        if not abs(row.std_all) > 1 or row.lhs == row.rhs:
+        where, value = _in_group(written(row.lhs, row.op, row.rhs), row.group), row.std_all
+        if not abs(value) > 1 or row.lhs == row.rhs:
             continue
         if row.op == "~~":
-            yield (
-                "warning",
-                f"correlation beyond 1 ({row.std_all:.3f})",
-                where,
-                "the two may be one variable: join them, or free less",
-            )
+            step = message("join_or_free_less")
+            yield _row("warning", "correlation_beyond_one", where, step, value=value)
         elif row.op == "=~" and (row.rhs, row.group) not in heywood:
-            yield (
-                "note",
-                f"standardised loading beyond 1 ({row.std_all:.3f})",
-                where,
-                "its factors overlap: look at their correlation, and drop a cross-loading",
-            )
+            step = message("drop_cross_loading")
+            yield _row("note", "loading_beyond_one", where, step, value=value)
         elif row.op == "~" and (row.lhs, row.group) not in heywood:
-            yield (
-                "note",
-                f"standardised path beyond 1 ({row.std_all:.3f})",
-                where,
-                "its predictors overlap: look at their correlations, and drop or join one",
-            )
+            step = message("drop_or_join_predictor")
+            yield _row("note", "path_beyond_one", where, step, value=value)
 
 
-def _opposite(estimates):
+def _opposite(estimates: pd.DataFrame) -> Iterator[Row]:
     """Yield loadings whose sign is not that of most indicators of their latent variable."""
     loadings = estimates[estimates["op"] == "=~"]
     for (_, group), rows in loadings.groupby(["lhs", "group"], sort=False):
         clear = rows[rows["std_all"].abs() > CLEAR]
         odd = clear[np.sign(clear["std_all"]) != np.sign(np.sign(clear["std_all"]).sum())]
         if 0 < len(odd) < len(clear) / 2:
-            yield (
-                "note",
-                "loading of the opposite sign",
-                _in_group(listed([written(r.lhs, r.op, r.rhs) for r in odd.itertuples()]), group),
-                "see whether the question was put the other way round: then reverse its scores",
-            )
+            names = [written(r.lhs, r.op, r.rhs) for r in odd.itertuples()]
+            where = _in_group(_listed(names), group)
+            yield _row("note", "opposite_sign", where, message("reverse_scores"))
 
 
-def _negative_variance(row, latent):
+def _negative_variance(row: Any, latent: bool) -> Row:
     """Return the row of a Heywood case: may it be chance? (Kolenikov & Bollen 2012)."""
-    remedy = (
-        f"leave out {row.lhs}, a predictor of it, or an indicator"
-        if latent
-        else f"leave out {row.lhs}, or use fewer factors"
-    )
-    interval, step = "", remedy
-    if np.isfinite(row.ci_low):
-        interval = f"; 95 % interval {row.ci_low:.3f} to {row.ci_high:.3f}"
-        chance = f"may be chance, as the interval holds 0: more rows; else {remedy}"
-        step = chance if row.ci_high >= 0 else f"not chance, as the interval is below 0: {remedy}"
+    remedy = "leave_out_or_indicator" if latent else "leave_out_or_factors"
+    step = message(remedy, variable=row.lhs)
     where = _in_group(f"{row.lhs} ~~ {row.rhs}", row.group)
-    return "warning", f"negative variance ({row.estimate:.3f}, Heywood case{interval})", where, step
+    if not np.isfinite(row.ci_low):
+        return _row("warning", "negative_variance", where, step, value=row.estimate)
+    step = message("may_be_chance" if row.ci_high >= 0 else "not_chance", remedy=step)
+    values = {"value": row.estimate, "low": row.ci_low, "high": row.ci_high}
+    return _row("warning", "negative_variance_interval", where, step, **values)
 
 
-def _not_positive_definite(model, latent_cov, estimates, label):
+def _not_positive_definite(
+    model: Model, latent_cov: np.ndarray, estimates: pd.DataFrame, label: str
+) -> Iterator[Row]:
     """Yield improper matrices; one with a negative diagonal is a Heywood case, reported as that."""
     residual = pd.DataFrame(0.0, index=list(model.observed), columns=list(model.observed))
     for row in estimates[estimates["op"] == "~~"].itertuples():
         if {row.lhs, row.rhs} <= set(model.observed):
             residual.loc[row.lhs, row.rhs] = residual.loc[row.rhs, row.lhs] = row.estimate
     latent = pd.DataFrame(latent_cov, index=list(model.latents))
-    for what, matrix in (("latent variables", latent), ("residuals", residual)):
+    for what, matrix in (("latent", latent), ("residuals", residual)):
         variances = np.diag(matrix)
         if len(matrix) < 2 or not np.isfinite(matrix.to_numpy()).all() or variances.min() < 0:
             continue
@@ -257,89 +267,58 @@ def _not_positive_definite(model, latent_cov, estimates, label):
         values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
         if values[0] < -1e-8:
             involved = matrix.index[np.abs(vectors[:, 0]) > TAKES_PART].tolist()
-            yield (
-                "warning",
-                f"covariance matrix of the {what} not positive definite",
-                _in_group(listed(involved), label),
-                "look at these variables' variances and correlations: two of them may be one",
-            )
+            where = _in_group(_listed(involved), label)
+            step = message("two_may_be_one")
+            yield _row("warning", f"{what}_not_positive_definite", where, step)
 
 
 # ---- cases ---------------------------------------------------------------------------------------
 
 
-def _few_cases(ending):
+def _few_cases(ending: Ending) -> Iterator[Row]:
     n, k = ending.objective.n, ending.objective.k
-    where = f"{n} rows, {k} parameters"
+    where = message("rows_and_parameters", n=n, k=k)
     if n < CASES_PER_PARAMETER * k:
-        yield (
-            "note",
-            f"{n / k:.1f} cases per parameter",
-            where,
-            f"below {CASES_PER_PARAMETER}, results are unsteady: compare a smaller model",
-        )
+        step = message("compare_smaller_model", limit=CASES_PER_PARAMETER)
+        yield _row("note", "cases_per_parameter", where, step, cases=n / k)
     elif n < CASES:
-        yield (
-            "note",
-            "few cases",
-            where,
-            f"below {CASES}, tests have little power and standard errors are rough: keep it simple",
-        )
+        yield _row("note", "few_cases", where, message("keep_it_simple", limit=CASES))
     sizes = [(label, group.n) for label, group, _ in ending.groups()]
-    small = [f"{label} ({size})" for label, size in sizes if size < CASES]
+    small = [message("size_of_group", group=label, n=n) for label, n in sizes if n < CASES]
     if len(sizes) > 1 and small:
-        yield (
-            "note",
-            "few cases in a group",
-            listed(small),
-            f"below {CASES} rows in a group, differences are hard to find: join groups",
-        )
+        step = message("join_groups", limit=CASES)
+        yield _row("note", "few_cases_in_group", _listed(small), step)
 
 
-def _dropped(ending):
-    n, n_rows = ending.objective.n, ending.selected.n_rows
-    fiml = ending.options["missing"] == "fiml"
-    step = (
-        "rows without the covariates or group are lost: leave out the one that is missing most"
-        if fiml
-        else "listwise deletion is unbiased only if values are missing completely at random"
-    )
-    if not fiml and ending.options["estimator"] != "WLSMV":
-        step += ": compare missing='fiml'"
-    if n_rows - n > DROPPED_SHARE * n_rows:
-        yield (
-            "note",
-            f"{(n_rows - n) / n_rows:.0%} of the rows dropped",
-            f"{n_rows - n} of {n_rows} rows",
-            step,
-        )
+def _dropped(ending: Ending) -> Iterator[Row]:
+    n_rows = ending.selected.n_rows
+    lost = n_rows - ending.objective.n
+    if ending.options["missing"] == "fiml":
+        step = message("leave_out_covariate")
+    else:
+        step = message("listwise_or_fiml" if ending.way.fiml else "listwise_at_random")
+    if lost > DROPPED_SHARE * n_rows:
+        where = message("rows_of_rows", n=lost, rows=n_rows)
+        yield _row("note", "rows_dropped", where, step, share=lost / n_rows)
 
 
-def _missing(ending):
+def _missing(ending: Ending) -> Iterator[Row]:
     """Yield the share of missing values (FIML), and a pair that hardly any row has together."""
     frame = ending.selected.rows[list(ending.layout.model.observed)]
-    share = frame.isna().mean()
-    if frame.isna().to_numpy().mean() > MISSING_SHARE:
-        yield (
-            "note",
-            f"{frame.isna().to_numpy().mean():.0%} of the values missing",
-            f"most of {share.idxmax()} ({share.max():.0%})",
-            "estimates hold if the other variables explain what is missing: report the share",
-        )
+    share, total = frame.isna().mean(), frame.isna().to_numpy().mean()
+    if total > MISSING_SHARE:
+        where = message("most_missing", variable=share.idxmax(), share=share.max())
+        yield _row("note", "values_missing", where, message("report_share"), share=total)
     for label, _, sample in ending.groups():
-        if getattr(sample, "complete", True):
+        if sample.complete:
             continue
-        first, second, together = rarest_pair(sample, ending.layout.model.observed)
+        *pair, together = rarest_pair(sample, ending.layout.model.observed)
         if together < COVERAGE:
-            yield (
-                "note",
-                f"a pair is observed together in {together:.1%} of the rows",
-                _in_group(f"{first}, {second}", label),
-                "their covariance rests on few rows: leave out the one that is missing most",
-            )
+            where, step = _in_group(pair, label), message("rests_on_few_rows")
+            yield _row("note", "rare_pair", where, step, share=together)
 
 
-def rarest_pair(sample, names):
+def rarest_pair(sample: Sample, names: Sequence[str]) -> tuple[str, str, float]:
     """Return two variables and the share of rows that have both, the smallest there is."""
     together = (sample.seen * sample.counts[:, None]).T @ sample.seen / sample.n
     i, j = np.unravel_index(np.argmin(together + np.eye(len(names))), together.shape)
@@ -349,34 +328,30 @@ def rarest_pair(sample, names):
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def _data(ending):
+def _data(ending: Ending) -> Iterator[Row]:
     """Yield very different units, and kurtosis that ordinary standard errors do not allow for."""
     for label, group, sample in ending.groups():
         variances = np.diag(group.sample_cov)
         ratio = variances.max() / variances.min()
         if ratio > VARIANCE_RATIO:
-            large, small = group.names[variances.argmax()], group.names[variances.argmin()]
-            yield (
-                "note",
-                f"variances differ by a factor {ratio:{'.0f' if ratio < 1e6 else '.0e'}}",
-                _in_group(f"{large}, {small}", label),
-                "divide the large one by a constant: the search is then safer",
-            )
-        if ending.options["estimator"] != "ML" or not sample.complete:
-            continue
-        values, names = sample.data[:, ~group.fixed], np.array(group.names)[~group.fixed]
-        excess = kurtosis(values)
-        if excess > KURTOSIS:
-            most = names[np.argmax([kurtosis(column[:, None]) for column in values.T])]
-            yield (
-                "note",
-                f"not normal: multivariate kurtosis {excess:.1f} standard errors above normal",
-                _in_group(f"all variables together, most of them {most}", label),
-                "standard errors and chi-square may be off: use estimator='MLR'",
-            )
+            pair = [group.names[variances.argmax()], group.names[variances.argmin()]]
+            text = f"{ratio:{'.0f' if ratio < 1e6 else '.0e'}}"
+            where, step = _in_group(pair, label), message("divide_large")
+            yield _row("note", "variances_differ", where, step, ratio=text)
+        if not ending.way.corrected and sample.complete:
+            yield from _not_normal(group, sample, label)
 
 
-def kurtosis(values):
+def _not_normal(group: GroupFit, sample: Sample, label: str) -> Iterator[Row]:
+    values, names = sample.data[:, ~group.fixed], np.array(group.names)[~group.fixed]
+    excess = kurtosis(values)
+    if excess > KURTOSIS:
+        most = names[np.argmax([kurtosis(column[:, None]) for column in values.T])]
+        where = _in_group(message("all_together", variable=str(most)), label)
+        yield _row("note", "not_normal", where, message("use_mlr"), z=excess)
+
+
+def kurtosis(values: np.ndarray) -> float:
     """Return Mardia's multivariate kurtosis as a z statistic.
 
     (mean of d^4 - p (p + 2)) / sqrt(8 p (p + 2) / n), d Mahalanobis distances (Mardia 1970), from

@@ -8,18 +8,35 @@ latent response (1 but for later groups with equal thresholds):
     threshold  d (tau - mu),   intercept  -mu,   slope  d Pi,   covariance  d d' Sigma
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from semfit.fitting import requirements
-from semfit.fitting.fitting import assemble
+from semfit.fitting.estimator import (
+    MEAN_AND_VARIANCE,
+    Estimator,
+    Options,
+    Prepared,
+    Start,
+    Tested,
+    Tester,
+)
 from semfit.fitting.inference import Test, invert
-from semfit.moments.implied import SCALE, THRESHOLD, Structure
+from semfit.fitting.requirements import Selected
+from semfit.fitting.search import Found
+from semfit.moments.implied import SCALE, THRESHOLD, Derivatives, Implied, Structure
+from semfit.moments.objective import Names, Objective, deltas_of, untie
 from semfit.moments.ordinal import ordinal_moments
 from semfit.moments.sample import GroupFit
 from semfit.syntax.identification import check_identified
-from semfit.syntax.parameters import lay_out
+from semfit.syntax.model import Model
+from semfit.syntax.parameters import Layout, lay_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,43 +65,58 @@ class Statistics:
     column: np.ndarray
     covariate_cov: np.ndarray
     covariate_mean: np.ndarray
+    complete: bool = True  # rows with gaps are dropped
+    em_steps: int = 0
 
-    def pick(self, kind):
+    def pick(self, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (which statistics, their rows, their columns) of one kind."""
         which = np.flatnonzero(self.kind == kind)
         return which, self.row[which], self.column[which]
 
 
-def fit_ordered(model, selected, options):
-    """Fit by WLSMV; the part of `fitting.fit` that is for ordered variables."""
-    from semfit.fitting.search import find
+class WeightedLeastSquares(Estimator):
+    """WLSMV: for `ordered` variables."""
 
-    ordered = _ordered(model, options["ordered"])
-    levels = {name: np.unique(selected.rows[name]) for name in ordered}
-    for frame, label, n_rows in zip(
-        selected.frames, selected.groups, selected.group_rows, strict=True
-    ):
-        requirements.check_sample(frame, n_rows, label)
-    layout = lay_out(
-        model,
-        selected.groups,
-        True,
-        thresholds={name: len(values) - 1 for name, values in levels.items()},
-        equal=options["equal"],
-        free=options["free"],
-        labels=options["labels"],
-    )
-    statistics = [statistics_of(model, ordered, levels, f) for f in selected.frames]
-    objective = DwlsObjective(layout, statistics)
-    check_identified(layout, objective.jacobian)
-    means, thresholds = zip(*[_starting_means(model, s) for s in statistics], strict=True)
-    cov = _starting_cov(model, statistics)
-    found, iterations = find(objective, layout, cov, means, thresholds=thresholds)
-    tested = _tests(objective, found)
-    return assemble(model, selected, options, layout, objective, found, tested, iterations)
+    name = "WLSMV"
+    correction = MEAN_AND_VARIANCE
+    ordered = True
+
+    def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
+        """Return the weighted residuals of each group's statistics, and where the search starts."""
+        ordered = _ordered(model, options["ordered"])
+        levels = {name: np.unique(selected.rows[name]) for name in ordered}
+        for frame, label, n_rows in zip(
+            selected.frames, selected.groups, selected.group_rows, strict=True
+        ):
+            requirements.check_sample(frame, n_rows, label)
+        layout = lay_out(
+            model,
+            selected.groups,
+            True,
+            thresholds={name: len(values) - 1 for name, values in levels.items()},
+            equal=options["equal"],
+            free=options["free"],
+            labels=options["labels"],
+        )
+        statistics = [statistics_of(model, ordered, levels, f) for f in selected.frames]
+        objective = DwlsObjective(layout, statistics)
+        check_identified(layout, objective.jacobian)
+        means, thresholds = zip(*[_starting_means(model, s) for s in statistics], strict=True)
+        start = Start(_starting_cov(model, statistics), means, thresholds=thresholds)
+        return Prepared(layout, objective, start)
+
+    def tests(self, prepared: Prepared, found: Found) -> Tested:
+        """Return robust covariance matrix, adjusted test and that of the baseline."""
+        objective = prepared.objective
+        assert isinstance(objective, DwlsObjective)
+        return _tests(objective, found)
+
+    def tester(self, layout: Layout, objective: Objective) -> Tester:
+        """Return the function that gives the chi-square of other equalities, not adjusted."""
+        return lambda other, found, df: Test(other.value(found.theta), df)
 
 
-def _ordered(model, asked):
+def _ordered(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
     """Return the ordered variables in the order of the model; refuse what cannot be ordered."""
     modelled = [name for name in model.observed if name not in model.covariates]
     asked = modelled if asked == "all" else list(asked)
@@ -105,7 +137,9 @@ def _ordered(model, asked):
     return tuple(name for name in model.observed if name in asked)
 
 
-def statistics_of(model, ordered, levels, frame):
+def statistics_of(
+    model: Model, ordered: Sequence[str], levels: Mapping[str, np.ndarray], frame: pd.DataFrame
+) -> Statistics:
     """Return the `Statistics` of one group."""
     table = ordinal_moments(frame, ordered, model.covariates, levels)
     place = {name: i for i, name in enumerate(model.observed)}
@@ -132,7 +166,7 @@ def statistics_of(model, ordered, levels, frame):
     )
 
 
-def _matrices(statistics, p):
+def _matrices(statistics: Statistics, p: int) -> tuple[np.ndarray, np.ndarray]:
     """Return covariance and slope matrices (p, p) of the statistics."""
     cov, slopes = np.zeros((p, p)), np.zeros((p, p))
     cov[np.diag_indices(p)] = 1.0
@@ -144,7 +178,7 @@ def _matrices(statistics, p):
     return cov, slopes
 
 
-def _starting_cov(model, statistics):
+def _starting_cov(model: Model, statistics: Sequence[Statistics]) -> np.ndarray:
     """Return the covariance matrix of responses and covariates, groups pooled, for the search."""
     p, total = len(model.observed), 0.0
     for group in statistics:
@@ -156,7 +190,9 @@ def _starting_cov(model, statistics):
     return total / sum(group.n for group in statistics)
 
 
-def _starting_means(model, statistics):
+def _starting_means(
+    model: Model, statistics: Statistics
+) -> tuple[np.ndarray, dict[tuple[str, str], float]]:
     """Return means of numeric variables, and thresholds, of one group."""
     means = statistics.covariate_mean.copy()
     which, i, _ = statistics.pick("intercept")
@@ -166,7 +202,7 @@ def _starting_means(model, statistics):
     return means, dict(zip(names, statistics.values[which], strict=True))
 
 
-class DwlsObjective:
+class DwlsObjective(Objective):
     """Weighted sum of squared residuals of several groups, a function of the free parameters.
 
     value = sum (n_g - 1) (s - sigma)' W (s - sigma): the unscaled chi-square.
@@ -179,8 +215,10 @@ class DwlsObjective:
         With the sample moments of the covariates: what is reported.
     """
 
-    def __init__(self, layout, statistics):
-        self.samples, self.k = statistics, len(layout.parameters)
+    samples: list[Statistics]
+
+    def __init__(self, layout: Layout, statistics: Sequence[Statistics]) -> None:
+        self.samples, self.k = list(statistics), len(layout.parameters)
         self.n = sum(group.n for group in statistics)
         p = len(layout.model.observed)
         none = np.zeros((p, p)), np.zeros(p)
@@ -192,34 +230,37 @@ class DwlsObjective:
         ]
         self.ordered = np.isin(layout.model.observed, layout.ordered)
 
-    def residuals(self, theta):
+    @property
+    def fitted(self) -> list[Structure]:
+        """What is fitted is conditional on the covariates."""
+        return self.given
+
+    def residuals(self, theta: np.ndarray) -> list[np.ndarray]:
         """Return statistics minus what the model implies, of each group."""
         return [
             group.values - implied_statistics(structure, group, structure.implied(theta))
             for structure, group in zip(self.given, self.samples, strict=True)
         ]
 
-    def value(self, theta):
+    def value(self, theta: np.ndarray) -> float:
         """Return the unscaled chi-square."""
         parts = zip(self.residuals(theta), self.samples, strict=True)
         value = sum((group.n - 1) * (r @ (group.weights * r)) for r, group in parts)
         return float(value) if np.isfinite(value) else np.inf
 
-    def deltas(self, theta):
+    def deltas(self, theta: np.ndarray) -> list[np.ndarray]:
         """Return the derivatives of the statistics of each group, (q, k)."""
-        result = []
-        for structure, group in zip(self.given, self.samples, strict=True):
-            rows = statistic_derivatives(structure, group, structure.implied(theta))
-            delta = np.zeros((len(group.values), self.k))
-            np.add.at(delta.T, structure.which, rows.T)
-            result.append(delta)
-        return result
+        rows = [
+            statistic_derivatives(structure, group, structure.implied(theta))
+            for structure, group in zip(self.given, self.samples, strict=True)
+        ]
+        return deltas_of(self.given, rows, self.k)
 
-    def jacobian(self, theta):
+    def jacobian(self, theta: np.ndarray) -> np.ndarray:
         """Return the derivatives of all statistics, groups one after the other."""
         return np.concatenate(self.deltas(theta))
 
-    def score(self, theta):
+    def score(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the gradient of the chi-square, and its Gauss-Newton Hessian."""
         gradient, hessian = np.zeros(self.k), np.zeros((self.k, self.k))
         parts = zip(self.deltas(theta), self.residuals(theta), self.samples, strict=True)
@@ -229,7 +270,7 @@ class DwlsObjective:
             hessian += 2 * delta.T @ weighted
         return gradient, hessian
 
-    def group_fits(self, theta):
+    def group_fits(self, theta: np.ndarray) -> list[GroupFit]:
         """Return the sample and implied moments of each group, as `measures.GroupFit`."""
         result = []
         for structure, group in zip(self.given, self.samples, strict=True):
@@ -252,12 +293,64 @@ class DwlsObjective:
             )
         return result
 
-    def latent_covs(self, theta):
-        """Return the implied covariance matrix of the latent variables of each group."""
-        return [s.implied(theta).latent_cov[: s.n_latent, : s.n_latent] for s in self.structures]
+    def information(self, theta: np.ndarray) -> np.ndarray:
+        """Return the weights as information: of n rows, as lavaan has it; chi-square is of n - 1."""
+        parts = zip(self.deltas(theta), self.samples, strict=True)
+        return np.sum([g.n * delta.T @ (g.weights[:, None] * delta) for delta, g in parts], axis=0)
+
+    def untied(self) -> DwlsObjective:
+        """Return a copy in which each free row of the table has a parameter of its own."""
+        other = super().untied()
+        other.given, _ = untie(self.given)
+        return other
+
+    def with_layout(self, layout: Layout) -> DwlsObjective:
+        """Return the objective of the same statistics for another layout of the model."""
+        return DwlsObjective(layout, self.samples)
+
+    def moments(self, model: Model, theta: np.ndarray) -> tuple[Names, list[np.ndarray]]:
+        """Return what each statistic is, and its derivatives (q, k), group by group."""
+        return self.statistic_names(), self.deltas(theta)
+
+    def statistic_names(self) -> Names:
+        """Return what each statistic is, group by group, whatever the order of the variables."""
+        result: Names = []
+        for structure, group in zip(self.given, self.samples, strict=True):
+            names, threshold = np.array(structure.observed, dtype=object), group.kind == "threshold"
+            second = np.where(threshold, group.column, names[np.where(threshold, 0, group.column)])
+            pairs = zip(group.kind, names[group.row], second, strict=True)
+            result.append([(kind, frozenset((a, b))) for kind, a, b in pairs])
+        return result
+
+    def matching(self, other: DwlsObjective, theta: np.ndarray) -> DwlsObjective:
+        """Return this model's objective for the statistics that another one implies."""
+        target, names = (
+            copy(self),
+            zip(other.statistic_names(), self.statistic_names(), strict=True),
+        )
+        orders = [[its.index(name) for name in own] for its, own in names]
+        parts = zip(self.samples, other.samples, other.residuals(theta), orders, strict=True)
+        target.samples = [
+            replace(own, values=(its.values - residual)[order])
+            for own, its, residual, order in parts
+        ]
+        return target
+
+    def extended(
+        self, place: int, theta: np.ndarray, new: Derivatives, reach: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return score (n - 1 rows) and information (n) with further parameters."""
+        structure, group = self.given[place], self.samples[place]
+        implied = structure.implied(theta)
+        changes = moment_derivatives(structure, group, implied, new, reach)
+        delta = np.hstack([statistic_derivatives(structure, group, implied), changes])
+        weighted = group.weights[:, None] * delta
+        residual = self.residuals(theta)[place]
+        score = (group.n - 1) * residual @ weighted[:, len(structure.which) :]
+        return score, group.n * delta.T @ weighted
 
 
-def _thresholds(structure, values):
+def _thresholds(structure: Structure, values: np.ndarray) -> np.ndarray:
     """Return the threshold parameters as a matrix (p, most)."""
     rows = structure.kind == THRESHOLD
     matrix = np.zeros((structure.p, structure.column[rows].max() + 1), dtype=values.dtype)
@@ -265,13 +358,15 @@ def _thresholds(structure, values):
     return matrix
 
 
-def _covariate_columns(structure):
+def _covariate_columns(structure: Structure) -> np.ndarray:
     """Return, for each observed variable, its place among the structural ones (0 if none)."""
     eta = {name: i for i, name in enumerate(structure.structural)}
     return np.array([eta.get(name, 0) for name in structure.observed])
 
 
-def implied_statistics(structure, statistics, implied):
+def implied_statistics(
+    structure: Structure, statistics: Statistics, implied: Implied
+) -> np.ndarray:
     """Return what a model implies for each statistic of a group: (q,)."""
     scale = structure.scales(implied.values)
     thresholds = _thresholds(structure, implied.values)
@@ -289,7 +384,9 @@ def implied_statistics(structure, statistics, implied):
     return result
 
 
-def statistic_derivatives(structure, statistics, implied):
+def statistic_derivatives(
+    structure: Structure, statistics: Statistics, implied: Implied
+) -> np.ndarray:
     """Return the derivatives of the statistics to each free row of the table: (q, rows)."""
     d = structure.derivatives(implied)
     kind, row, column = (
@@ -303,7 +400,13 @@ def statistic_derivatives(structure, statistics, implied):
     return result + _scale_derivatives(statistics, kind, row, structure, implied)
 
 
-def moment_derivatives(structure, statistics, implied, d, reach):
+def moment_derivatives(
+    structure: Structure,
+    statistics: Statistics,
+    implied: Implied,
+    d: Derivatives,
+    reach: np.ndarray,
+) -> np.ndarray:
     """Return what changes of mean, covariance and total effects do to the statistics: (q, rows).
 
     Parameters
@@ -326,7 +429,13 @@ def moment_derivatives(structure, statistics, implied, d, reach):
     return result
 
 
-def _scale_derivatives(statistics, kind, row, structure, implied):
+def _scale_derivatives(
+    statistics: Statistics,
+    kind: np.ndarray,
+    row: np.ndarray,
+    structure: Structure,
+    implied: Implied,
+) -> np.ndarray:
     """Derivatives to the scales: each statistic is proportional to those of its variables."""
     scale = structure.scales(implied.values)
     scales = np.flatnonzero(kind == SCALE)
@@ -341,40 +450,33 @@ def _scale_derivatives(statistics, kind, row, structure, implied):
     return result
 
 
-def _tests(objective, found):
-    """Return vcov, test and baseline test; None where there is no solution."""
-    q = sum(len(group.values) for group in objective.samples)
-    df = q - objective.k
+def _tests(objective: DwlsObjective, found: Found) -> Tested:
+    df = sum(len(group.values) for group in objective.samples) - objective.k
     if not found.converged:
-        return dict.fromkeys(("vcov", "test", "baseline", "likelihood")) | {"df": df}
+        return Tested(df)
     share = [group.n / objective.n for group in objective.samples]
     deltas = objective.deltas(found.theta)
     weights = [f * group.weights for f, group in zip(share, objective.samples, strict=True)]
     parts = zip(deltas, weights, strict=True)
-    bread = invert(sum(delta.T @ (weight[:, None] * delta) for delta, weight in parts))
-    chisq = objective.value(found.theta)
+    bread = invert(np.sum([delta.T @ (weight[:, None] * delta) for delta, weight in parts], axis=0))
+    chisq, baseline = objective.value(found.theta), _baseline(objective)
     if bread is None:
-        return {"df": df, "vcov": None, "test": Test(chisq, df), "likelihood": None} | {
-            "baseline": _baseline(objective)
-        }
+        return Tested(df, None, Test(chisq, df), baseline)
     gammas = [group.gamma / f for f, group in zip(share, objective.samples, strict=True)]
     weighted = [w[:, None] * delta for delta, w in zip(deltas, weights, strict=True)]
-    meat = sum(d.T @ gamma @ d for d, gamma in zip(weighted, gammas, strict=True))
+    meat = np.sum([d.T @ g @ d for d, g in zip(weighted, gammas, strict=True)], axis=0)
     vcov = bread @ meat @ bread / (objective.n - len(share))
     traces = _traces(weights, weighted, gammas, bread)
-    test = Test(
-        chisq, df, *mean_and_variance(df, *traces), *_categorical_ml(objective, found, bread)
-    )
-    return {
-        "df": df,
-        "vcov": vcov,
-        "test": test,
-        "baseline": _baseline(objective),
-        "likelihood": None,
-    }
+    robust = _categorical_ml(objective, found, bread)
+    return Tested(df, vcov, Test(chisq, df, *mean_and_variance(df, *traces), *robust), baseline)
 
 
-def _traces(weights, weighted, gammas, bread):
+def _traces(
+    weights: Sequence[np.ndarray],
+    weighted: Sequence[np.ndarray],
+    gammas: Sequence[np.ndarray],
+    bread: np.ndarray,
+) -> tuple[float, float]:
     """Return tr(U Gamma) and tr(U Gamma U Gamma), U = W - W Delta E^-1 Delta' W, all groups."""
     delta = np.concatenate(weighted)
     sizes = np.cumsum([0, *[len(weight) for weight in weights]])
@@ -386,7 +488,7 @@ def _traces(weights, weighted, gammas, bread):
     return np.trace(product), np.sum(product * product.T)
 
 
-def mean_and_variance(df, trace, trace_squared):
+def mean_and_variance(df: int, trace: float, trace_squared: float) -> tuple[float, float]:
     """Return (scaling, shift) that give the chi-square its mean df and variance 2 df.
 
     X2 sqrt(df / tr2) + df - sqrt(df tr1^2 / tr2) (Asparouhov & Muthén 2010).
@@ -396,7 +498,7 @@ def mean_and_variance(df, trace, trace_squared):
     return np.sqrt(trace_squared / df), df - np.sqrt(df / trace_squared) * trace
 
 
-def _baseline(objective):
+def _baseline(objective: DwlsObjective) -> Test:
     """Return the `Test` of independence given the covariates: all covariances 0, the rest free."""
     chisq = trace = squared = 0.0
     df = 0
@@ -411,12 +513,14 @@ def _baseline(objective):
     return Test(chisq, df, *mean_and_variance(df, trace, squared), *robust)
 
 
-def _has_robust(objective):
+def _has_robust(objective: DwlsObjective) -> bool:
     """Tell whether robust fit measures exist: all variables ordered, and no covariates."""
     return all(set(group.kind) <= {"threshold", "covariance"} for group in objective.samples)
 
 
-def _categorical_ml(objective, found, bread):
+def _categorical_ml(
+    objective: DwlsObjective, found: Found, bread: np.ndarray
+) -> tuple[float, float]:
     """Return (chisq, scaling) for robust fit measures (Savalei 2021).
 
     The normal discrepancy between polychoric correlations and the model, and what it would be on
@@ -444,7 +548,7 @@ def _categorical_ml(objective, found, bread):
     return (chisq, expected / df) if df > 0 else (np.nan, np.nan)
 
 
-def _categorical_baseline(objective):
+def _categorical_baseline(objective: DwlsObjective) -> tuple[float, float]:
     if not _has_robust(objective):
         return np.nan, np.nan
     chisq = expected = 0.0
@@ -459,12 +563,12 @@ def _categorical_baseline(objective):
     return chisq, expected / df
 
 
-def _correlation_discrepancy(sample, implied):
+def _correlation_discrepancy(sample: np.ndarray, implied: np.ndarray) -> float:
     product = np.linalg.solve(implied, sample)
     return np.trace(product) - np.linalg.slogdet(product)[1] - len(sample)
 
 
-def _correlation_information(cov, i, j):
+def _correlation_information(cov: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Return the normal-theory information of correlations (diagonal fixed at 1), per row."""
     weight = np.linalg.inv(cov)
     a, b = i[:, None], j[:, None]

@@ -1,22 +1,32 @@
 """Fit a model: from rows to the tables of a `Fit`."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from semfit.fitting import diagnostics, inference, measures, requirements
+from semfit.fitting import diagnostics, inference, measures, modification, requirements
 from semfit.fitting import estimates as tables
-from semfit.moments import saturated
-from semfit.moments.implied import Structure
-from semfit.moments.normal import NormalObjective
-from semfit.moments.sample import sample_of
-from semfit.syntax.identification import check_identified
+from semfit.fitting.dwls import WeightedLeastSquares
+from semfit.fitting.estimator import Estimator, Options, Prepared, Tested
+from semfit.fitting.likelihood import MaximumLikelihood
+from semfit.fitting.requirements import Selected
+from semfit.fitting.search import Found, find
+from semfit.messages import Message, message, told
+from semfit.moments.objective import Objective
 from semfit.syntax.model import Model
-from semfit.syntax.parameters import Layout, lay_out
+from semfit.syntax.parameters import Layout
 
-ESTIMATORS = ("ML", "MLR", "WLSMV")
+ESTIMATORS: dict[str, Estimator] = {
+    "ML": MaximumLikelihood("ML", robust=False),
+    "MLR": MaximumLikelihood("MLR", robust=True),
+    "WLSMV": WeightedLeastSquares(),
+}
 MISSING = ("listwise", "fiml")
 
 
@@ -44,12 +54,14 @@ class Fit:
         function that is minimised, per row).
     message : str
         One sentence: estimator, rows used and dropped, convergence.
+    message_parts : tuple of (str, dict)
+        Its codes and values, for other languages; see `semfit.render`.
     estimates, defined, vcov, r_squared, residuals : DataFrame
         See `semfit.fitting.estimates`.
     measures : DataFrame
         See `semfit.fitting.measures`.
     problems : DataFrame
-        See `semfit.fitting.requirements`.
+        See `semfit.fitting.diagnostics`.
     test, baseline : inference.Test or None
     layout : Layout
         Every parameter, free, fixed or equal.
@@ -62,15 +74,16 @@ class Fit:
     model: Model
     estimator: str
     missing: str
-    group: str
-    groups: tuple
+    group: str | None
+    groups: tuple[str, ...]
     n_used: int
     n_dropped: int
-    group_sizes: tuple
+    group_sizes: tuple[int, ...]
     dropped: pd.Index = field(repr=False)
     converged: bool
-    optimizer: dict
+    optimizer: dict[str, Any]
     message: str
+    message_parts: tuple[Message, ...] = field(repr=False)
     estimates: pd.DataFrame = field(repr=False)
     defined: pd.DataFrame = field(repr=False)
     measures: pd.DataFrame = field(repr=False)
@@ -78,35 +91,57 @@ class Fit:
     residuals: pd.DataFrame = field(repr=False)
     problems: pd.DataFrame = field(repr=False)
     vcov: pd.DataFrame = field(repr=False)
-    test: inference.Test = field(repr=False)
-    baseline: inference.Test = field(repr=False)
+    test: inference.Test | None = field(repr=False)
+    baseline: inference.Test | None = field(repr=False)
     layout: Layout = field(repr=False)
-    options: dict = field(repr=False)
+    options: dict[str, Any] = field(repr=False)
     rows: pd.DataFrame = field(repr=False)
-    objective: object = field(repr=False)
+    objective: Any = field(repr=False)  # an Objective; which one depends on the estimator
     point: tables.Point = field(repr=False)
 
     @cached_property
-    def modification_indices(self):
-        """What freeing a fixed parameter would do; see `semfit.fitting.modification`."""
-        from semfit.fitting.modification import modification_indices
+    def modification_indices(self) -> pd.DataFrame:
+        """What freeing a fixed parameter would do, the largest change first.
 
-        return modification_indices(self)
+        Returns
+        -------
+        DataFrame
+            See `semfit.fitting.modification`. R: ``modindices(fit)``.
+
+        Raises
+        ------
+        ValueError
+            The search did not converge, or the model is not identified at the solution.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> model = semfit.read_model("f =~ x1 + x2 + x3 + x4; g =~ x5 + x6")
+        >>> fit = semfit.fit(model, semfit.example_data())
+        >>> fit.modification_indices.loc[0, ["lhs", "op", "rhs"]].tolist()
+        ['g', '=~', 'x4']
+        """
+        if not self.converged or self.vcov.isna().any(axis=None):
+            raise ValueError(
+                "There are no modification indices without a solution: see fit.problems for why the "
+                "fit failed, and what to do."
+            )
+        return modification.modification_indices(self.objective, self.layout, self.point.theta)
 
 
 def fit(
-    model,
-    data,
-    estimator="ML",
-    missing="listwise",
-    group=None,
+    model: Model,
+    data: pd.DataFrame,
+    estimator: str = "ML",
+    missing: str = "listwise",
+    group: str | None = None,
     *,
-    equal=(),
-    free=(),
-    labels="shared",
-    ordered=(),
-    mean_structure=None,
-):
+    equal: str | Sequence[str] = (),
+    free: str | Sequence[str] = (),
+    labels: str = "shared",
+    ordered: str | Sequence[str] = (),
+    mean_structure: bool | None = None,
+) -> Fit:
     """Fit a structural equation model.
 
     Parameters
@@ -147,6 +182,15 @@ def fit(
         Unknown option, or options that do not go together; a variable that is absent, repeated, not
         numeric, infinite, constant or collinear; too few rows; an empty category; a model that is
         not identified.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; g ~ f + age")
+    >>> fit = semfit.fit(model, semfit.example_data(), estimator="MLR")
+    >>> fit.message
+    ''
+    >>> fit.estimates.query("op == '~'")[["lhs", "rhs", "estimate", "se", "std_all"]].round(3)
     """
     from threadpoolctl import threadpool_limits
 
@@ -161,18 +205,25 @@ def fit(
         "mean_structure": mean_structure,
     }
     _check_options(model, data, options)
+    way = ESTIMATORS[estimator]
     # matrices of this size are ten times slower with several BLAS threads; numbers that overflow
     # are those of a search that went astray, which turns back or ends as not converged
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
-        table = requirements.select_rows(model, data, options)
-        if estimator == "WLSMV":
-            from semfit.fitting.dwls import fit_ordered
+        selected = requirements.select_rows(model, data, options)
+        prepared = way.prepare(model, selected, options)
+        start = prepared.start
+        found, iterations = find(
+            prepared.objective,
+            prepared.layout,
+            start.cov,
+            start.means,
+            start.data,
+            start.thresholds,
+        )
+        return _assemble(options, selected, prepared, found, way.tests(prepared, found), iterations)
 
-            return fit_ordered(model, table, options)
-        return _fit_normal(model, table, options)
 
-
-def _check_options(model, data, options):
+def _check_options(model: Model, data: pd.DataFrame, options: Options) -> None:
     for name, known in (("estimator", ESTIMATORS), ("missing", MISSING)):
         if options[name] not in known:
             raise ValueError(
@@ -180,116 +231,28 @@ def _check_options(model, data, options):
             )
     if not isinstance(model, Model) or not isinstance(data, pd.DataFrame):
         raise ValueError("fit() takes a model from read_model() and a DataFrame.")
-    if options["estimator"] == "WLSMV" and options["missing"] == "fiml":
-        raise ValueError("WLSMV has no fiml: use missing='listwise', or estimator='MLR'.")
-    if options["ordered"] and options["estimator"] != "WLSMV":
-        raise ValueError(
-            f"ordered= is for estimator='WLSMV'; {options['estimator']} takes variables as numbers."
-        )
+    ESTIMATORS[options["estimator"]].check(options)
     if options["group"] is None and (options["equal"] or options["free"]):
         raise ValueError("equal= and free= are about groups: name the grouping variable in group=.")
 
 
-def _fit_normal(model, selected, options):
-    """Fit by maximum likelihood."""
-    from semfit.fitting.search import find
-
-    frames, groups = selected.frames, selected.groups
-    for frame, label, n_rows in zip(frames, groups, selected.group_rows, strict=True):
-        requirements.check_sample(frame, n_rows, label)
-    layout = lay_out(
-        model,
-        groups,
-        _has_means(model, options),
-        equal=options["equal"],
-        free=options["free"],
-        labels=options["labels"],
-    )
-    check_identified(layout, _moment_jacobian(layout))
-    samples = [sample_of(frame.to_numpy()) for frame in frames]
-    for sample, label in zip(samples, groups, strict=True):
-        requirements.check_moments(sample, model.observed, label)
-    structures = [Structure(layout, g, s.cov, s.mean) for g, s in enumerate(samples)]
-    objective = NormalObjective(structures, samples, len(layout.parameters))
-    means = [sample.mean for sample in samples]
-    found, iterations = find(objective, layout, _pooled(samples), means, _data(frames))
-    tested = _tests(model, layout, objective, found, options["estimator"])
-    return assemble(model, selected, options, layout, objective, found, tested, iterations)
-
-
-def _has_means(model, options):
-    """Tell whether means are modelled: as asked, or where they must be."""
-    written = (model.parameters["op"] == "~1").any()
-    needed = options["missing"] == "fiml" or options["group"] is not None or written
-    if options["mean_structure"] is False and (options["missing"] == "fiml" or written):
-        raise ValueError("mean_structure=False goes neither with fiml nor with intercepts.")
-    return bool(needed if options["mean_structure"] is None else options["mean_structure"])
-
-
-def _moment_jacobian(layout):
-    """Return a function of theta: derivatives of the moments of all groups at generic covariates."""
-    model, p = layout.model, len(layout.model.observed)
-    cov, mean = 0.7 * np.eye(p) + 0.3, np.zeros(p)
-    structures = [Structure(layout, g, cov, mean) for g in range(len(layout.groups))]
-    moments = saturated.modelled_moments(model, layout.mean_structure)
-
-    def jacobian(theta):
-        parts = []
-        for structure in structures:
-            rows = saturated.jacobian(moments, structure.derivatives(structure.implied(theta)))
-            delta = np.zeros((len(rows), len(theta)))
-            np.add.at(delta.T, structure.which, rows.T)
-            parts.append(delta)
-        return np.concatenate(parts)
-
-    return jacobian
-
-
-def _pooled(samples):
-    """Return the covariance matrix within groups, for starting values."""
-    return sum(sample.n * sample.cov for sample in samples) / sum(s.n for s in samples)
-
-
-def _data(frames):
-    """Return the rows, for semopy's starting values of loadings; None if any value is missing."""
-    data = pd.concat(frames)
-    return None if data.isna().any(axis=None) else data
-
-
-def _tests(model, layout, objective, found, estimator):
-    """Return vcov, test and baseline test, likelihoods; None where there is no solution."""
-    counts = len(objective.samples), layout.mean_structure
-    df = measures.degrees_of_freedom(model, len(found.theta), *counts)
-    if not found.converged:
-        return dict.fromkeys(("vcov", "test", "baseline", "likelihood")) | {"df": df}
-    robust, samples = estimator == "MLR", objective.samples
-    h1 = inference.saturated_deviance(samples)
-    trace = inference.saturated_trace(samples, model, layout.mean_structure) if robust else None
-    vcov = inference.covariance(objective, found.theta, estimator)
-    baseline, start = inference.baseline_model(model, samples, layout)
-    baseline_df = measures.degrees_of_freedom(model, len(start), *counts)
-    fixed = inference.covariate_deviance(model, samples)
-    deviance = objective.value(found.theta)
-    return {
-        "df": df,
-        "vcov": vcov,
-        "test": inference.test(objective, found.theta, df, h1, model, trace),
-        "baseline": inference.test(baseline, start, baseline_df, h1, model, trace),
-        "likelihood": (-(deviance - fixed) / 2, -(h1 - fixed) / 2),
-    }
-
-
-def assemble(model, selected, options, layout, objective, found, tested, iterations):
+def _assemble(
+    options: dict[str, Any],
+    selected: Selected,
+    prepared: Prepared,
+    found: Found,
+    tested: Tested,
+    iterations: int,
+) -> Fit:
     """Return the `Fit`: every table, from the end of a search and its tests."""
+    layout, objective, model = prepared.layout, prepared.objective, prepared.layout.model
     k, groups = len(found.theta), objective.group_fits(found.theta)
-    identified = tested["vcov"] is not None
-    vcov = tested["vcov"] if identified else np.full((k, k), np.nan)
+    vcov = np.full((k, k), np.nan) if tested.vcov is None else tested.vcov
     point = tables.Point(layout, objective.structures, found.theta, vcov)
     estimates = tables.estimate_table(point)
-    proper = np.isfinite(objective.value(found.theta))
-    slope = objective.score(found.theta)[0] if proper else np.array([np.nan])
-    gradient = float(np.abs(slope).max() / objective.n)
-    ending = diagnostics.Ending(layout, objective, found, tested, selected, options, estimates)
+    way = ESTIMATORS[options["estimator"]]
+    ending = diagnostics.Ending(layout, objective, found, tested, selected, options, estimates, way)
+    parts = _message_parts(selected, options, layout, found, iterations)
     return Fit(
         model=model,
         estimator=options["estimator"],
@@ -304,21 +267,22 @@ def assemble(model, selected, options, layout, objective, found, tested, iterati
         optimizer={
             "semopy_iterations": iterations,
             "scoring_steps": found.steps,
-            "em_steps": max(getattr(s, "em_steps", 0) for s in objective.samples),
-            "gradient": gradient,
+            "em_steps": objective.em_steps,
+            "gradient": _gradient(objective, found.theta),
         },
-        message=_message(model, selected, options, layout, found, iterations),
+        message=told(parts),
+        message_parts=parts,
         estimates=estimates,
         defined=tables.defined_table(point),
         measures=measures.measure_table(
-            k, tested["df"], groups, tested["test"], tested["baseline"], tested["likelihood"]
+            k, tested.df, groups, tested.test, tested.baseline, tested.likelihood
         ),
         r_squared=tables.r_squared_table(model, estimates),
         residuals=tables.residual_table(groups, layout.groups),
         problems=diagnostics.problem_table(ending),
         vcov=tables.parameter_covariance(point),
-        test=tested["test"],
-        baseline=tested["baseline"],
+        test=tested.test,
+        baseline=tested.baseline,
         layout=layout,
         options=options,
         rows=selected.rows,
@@ -327,18 +291,33 @@ def assemble(model, selected, options, layout, objective, found, tested, iterati
     )
 
 
-def _message(model, selected, options, layout, found, iterations):
-    used, n_rows = selected.n_rows - len(selected.dropped), selected.n_rows
-    dropped = n_rows - used
-    reason = f" ({dropped} dropped: {selected.reason})" if dropped else ""
-    groups = ""
+def _gradient(objective: Objective, theta: np.ndarray) -> float:
+    """Return the largest absolute derivative, per row; NaN where a matrix is improper."""
+    if not np.isfinite(objective.value(theta)):
+        return np.nan
+    return float(np.abs(objective.score(theta)[0]).max() / objective.n)
+
+
+def _message_parts(
+    selected: Selected, options: Options, layout: Layout, found: Found, iterations: int
+) -> tuple[Message, ...]:
+    """Return the sentence about a fit, clause by clause."""
+    n_rows, dropped = selected.n_rows, len(selected.dropped)
+    clauses: list[str | Message] = [options["estimator"]]
+    if options["missing"] == "fiml":
+        clauses.append(message("full_information"))
+    used = {"used": n_rows - dropped, "rows": n_rows}
+    if dropped:
+        clauses.append(message("rows_used_of", **used, dropped=dropped, reason=selected.reason))
+    else:
+        clauses.append(message("rows_used", **used))
     if options["group"]:
-        sizes = [f"{g} {len(f)}" for g, f in zip(layout.groups, selected.frames, strict=True)]
-        groups = f", {len(sizes)} groups by {options['group']} ({', '.join(sizes)})"
-    fiml = ", full information for missing values" if options["missing"] == "fiml" else ""
-    ending = (
-        f"converged after {iterations} iterations and {found.steps} Fisher scoring steps"
-        if found.converged
-        else "NOT converged: estimates are not a solution"
-    )
-    return f"{options['estimator']}{fiml}, {used} of {n_rows} rows used{reason}{groups}, {ending}."
+        pairs = zip(layout.groups, selected.frames, strict=True)
+        sizes = [f"{label} {len(frame)}" for label, frame in pairs]
+        shared = {"n": len(sizes), "group": options["group"], "sizes": sizes}
+        clauses.append(message("groups_used", **shared))
+    if found.converged:
+        clauses.append(message("converged", iterations=iterations, steps=found.steps))
+    else:
+        clauses.append(message("not_converged_no_solution"))
+    return (message("sentence", clauses=clauses),)

@@ -70,16 +70,16 @@ def information_of(objective, theta, expected):
     return objective.score(theta)[1] / 2 if expected else objective.observed_information(theta)
 
 
-def covariance(objective, theta, estimator):
+def covariance(objective: NormalObjective, theta: np.ndarray, robust: bool) -> np.ndarray | None:
     """Return the covariance matrix of the estimates, None if the information is singular.
 
-    ML: inverse information, expected for complete rows and observed with missing values. MLR:
+    Inverse information, expected for complete rows and observed with missing values; or robust, a
     sandwich of the inverse observed information around the casewise scores (Huber 1967, White 1982).
     R: ``vcov(fit)``.
     """
     complete = all(sample.complete for sample in objective.samples)
-    bread = invert(information_of(objective, theta, estimator == "ML" and complete))
-    if bread is None or estimator == "ML":
+    bread = invert(information_of(objective, theta, complete and not robust))
+    if bread is None or not robust:
         return bread
     scores = objective.casewise_scores(theta)
     return bread @ (scores.T @ scores) @ bread

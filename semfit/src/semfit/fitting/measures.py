@@ -1,6 +1,5 @@
 """Fit measures, as lavaan defines them (``fitMeasures()``, likelihood "normal", fixed.x)."""
 
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq

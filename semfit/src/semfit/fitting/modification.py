@@ -9,27 +9,36 @@ mi is how much chi-square would go down about, with one degree of freedom less; 
 value that the candidate would get, less the value at which it is fixed.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from semfit.fitting.dwls import moment_derivatives, statistic_derivatives
-from semfit.moments.implied import Derivatives
-from semfit.moments.normal import add_matrix, expected_rows, gradient_rows, pattern_moments
+from semfit.moments.implied import Derivatives, Implied, Structure
+from semfit.moments.normal import add_matrix
+from semfit.moments.objective import Objective
 from semfit.syntax.model import variables_of
+from semfit.syntax.parameters import Layout
+
+Row = tuple[str, str, str]  # lhs, op, rhs
 
 COLUMNS = "lhs op rhs group mi p epc sepc_all".split()
 UNIDENTIFIED = 1e-8  # V / I_cc: what the free parameters leave of a candidate's information
 
 
-def modification_indices(fit):
+def modification_indices(objective: Objective, layout: Layout, theta: np.ndarray) -> pd.DataFrame:
     """Return the modification index and expected change of every fixed parameter.
 
     Parameters
     ----------
-    fit : fitting.Fit
+    objective : Objective
+    layout : parameters.Layout
+    theta : ndarray (k,)
+        The solution.
 
     Returns
     -------
@@ -37,11 +46,6 @@ def modification_indices(fit):
         lhs, op, rhs, group ("" without groups), mi (1 degree of freedom), p, epc (expected change),
         sepc_all (completely standardised), by descending mi. R: ``modindices(fit)``, with expected
         information also for MLR and with missing values, and not scaled for WLSMV, as there.
-
-    Raises
-    ------
-    ValueError
-        The search did not converge, or the model is not identified at the solution.
 
     Notes
     -----
@@ -56,32 +60,18 @@ def modification_indices(fit):
     its mi is rough. sepc_all of a variance is epc over the implied variance (lavaan: the estimate);
     it is NaN for a covariance with a variable that has no residual variance.
     """
-    if not fit.converged or fit.vcov.isna().any(axis=None):
-        raise ValueError(
-            "There are no modification indices without a solution: see fit.problems for why the "
-            "fit failed, and what to do."
-        )
-    theta, layout = fit.point.theta, fit.layout
-    free_information = _free_information(fit.objective, theta)
-    tables = []
+    free_information, tables = objective.information(theta), []
     for place, label in enumerate(layout.groups):
         rows = candidates(layout, place)
-        tests = _score_tests(fit.objective, place, theta, rows, free_information)
-        scale = _standard_scale(layout, place, fit.objective.structures[place].implied(theta), rows)
+        tests = _score_tests(objective, place, theta, rows, free_information)
+        scale = _standard_scale(layout, place, objective.structures[place].implied(theta), rows)
         table = pd.DataFrame(rows, columns=["lhs", "op", "rhs"]).assign(group=label)
         tables.append(table.join(tests).assign(sepc_all=tests["epc"] * scale))
     table = pd.concat(tables).dropna(subset="mi").sort_values("mi", ascending=False, kind="stable")
     return table[COLUMNS].reset_index(drop=True)
 
 
-def _free_information(objective, theta):
-    if not hasattr(objective, "given"):
-        return objective.score(theta)[1] / 2
-    parts = zip(objective.deltas(theta), objective.samples, strict=True)
-    return sum(group.n * delta.T @ (group.weights[:, None] * delta) for delta, group in parts)
-
-
-def candidates(layout, place):
+def candidates(layout: Layout, place: int) -> list[Row]:
     """Return the (lhs, op, rhs) of one group that could be freed; see `modification_indices`."""
     table, model = layout.rows(place), layout.model
     kinds = variables_of(table.to_dict("records"))
@@ -107,18 +97,25 @@ def candidates(layout, place):
     return list({_key(*row): row for row in rows[::-1] if _key(*row) not in taken}.values())[::-1]
 
 
-def _key(lhs, op, rhs):
+def _key(lhs: str, op: str, rhs: str) -> Row:
     """Return what identifies a parameter: a covariance has no direction."""
     return (op, *sorted((lhs, rhs))) if op == "~~" else (op, lhs, rhs)
 
 
-def _score_tests(objective, place, theta, rows, free_information):
+def _score_tests(
+    objective: Objective,
+    place: int,
+    theta: np.ndarray,
+    rows: Sequence[Row],
+    free_information: np.ndarray,
+) -> pd.DataFrame:
     """Return mi, p and epc of the candidates of one group; NaN where not identified."""
-    pieces = _least_squares if hasattr(objective, "given") else _likelihood
-    which, score, rows_information = pieces(objective, place, theta, rows)
-    k = len(theta)
+    structure, k = objective.fitted[place], len(theta)
+    new, reach, owner = _derivatives(structure, structure.implied(theta), rows)
+    score, rows_information = objective.extended(place, theta, new, reach)
+    score = score[: len(rows)]  # what follows are second parts, without a score of their own
     information = np.zeros((k + len(rows), k + len(rows)))  # the free parameters come first
-    add_matrix(information, which, rows_information)
+    add_matrix(information, np.concatenate([structure.which, k + owner]), rows_information)
     cross, alone = information[:k, k:], np.diag(information)[k:]
     left = alone - np.sum(cross * np.linalg.solve(free_information, cross), axis=0)
     left = np.where(left > UNIDENTIFIED * alone, left, np.nan)
@@ -126,34 +123,9 @@ def _score_tests(objective, place, theta, rows, free_information):
     return pd.DataFrame({"mi": mi, "p": chi2.sf(mi, 1), "epc": score / left})
 
 
-def _likelihood(objective, place, theta, rows):
-    """Return which parameter each row is of, scores of the candidates, information of all rows."""
-    structure, sample = objective.structures[place], objective.samples[place]
-    implied = structure.implied(theta)
-    own, (new, _, owner) = structure.derivatives(implied), _derivatives(structure, implied, rows)
-    moments = pattern_moments(sample, implied.mean, implied.cov)
-    score = -gradient_rows(sample, moments, new)[: len(rows)] / 2
-    joined = Derivatives(
-        np.hstack([own.u, new.u]), np.hstack([own.v, new.v]), np.hstack([own.s, new.s])
-    )
-    which = np.concatenate([structure.which, len(theta) + owner])
-    return which, score, expected_rows(sample, moments, joined)
-
-
-def _least_squares(objective, place, theta, rows):
-    """Return the same for WLSMV: its weights are the information (of n rows, the score n - 1)."""
-    structure, group = objective.given[place], objective.samples[place]
-    implied = structure.implied(theta)
-    new, reach, owner = _derivatives(structure, implied, rows)
-    changes = moment_derivatives(structure, group, implied, new, reach)
-    delta = np.hstack([statistic_derivatives(structure, group, implied), changes])
-    weighted = group.weights[:, None] * delta
-    score = (group.n - 1) * objective.residuals(theta)[place] @ weighted[:, len(structure.which) :]
-    which = np.concatenate([structure.which, len(theta) + owner])
-    return which, score, group.n * delta.T @ weighted
-
-
-def _derivatives(structure, implied, rows):
+def _derivatives(
+    structure: Structure, implied: Implied, rows: Sequence[Row]
+) -> tuple[Derivatives, np.ndarray, np.ndarray]:
     """Return `Derivatives` for candidates, their reach, and the candidate that each is part of.
 
     As in `structure`, with d(a) the effect on the observed variables of the disturbance of a:
@@ -192,7 +164,9 @@ def _derivatives(structure, implied, rows):
     return Derivatives(u, v, s), reach, np.array(owner)
 
 
-def _standard_scale(layout, place, implied, rows):
+def _standard_scale(
+    layout: Layout, place: int, implied: Implied, rows: Sequence[Row]
+) -> np.ndarray:
     """Return what makes the change of each candidate a completely standardised one."""
     model, table = layout.model, layout.rows(place)
     latent = np.diag(implied.latent_cov)[: len(model.latents)]

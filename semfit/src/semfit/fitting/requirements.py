@@ -1,10 +1,14 @@
 """Which rows of the data are used, and what is refused before a fit."""
 
+from __future__ import annotations
+
 import difflib
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from semfit.messages import Message, message
 
 COLLINEAR = 1e-10  # smallest eigenvalue of the correlation matrix
 INVOLVED = 1e-4  # weight of a variable in a linear dependence
@@ -27,7 +31,8 @@ class Selected:
     n_rows : int
         Rows of the data.
     dropped : Index
-    reason : str
+    reason : list of Message
+        Why rows were dropped.
     """
 
     frames: list
@@ -36,7 +41,7 @@ class Selected:
     rows: pd.DataFrame
     n_rows: int
     dropped: pd.Index
-    reason: str
+    reason: list[Message]
 
 
 def select_rows(model, data, options):
@@ -44,15 +49,15 @@ def select_rows(model, data, options):
     frame = model_frame(model, data)
     if options["missing"] == "listwise":
         kept = frame.notna().all(axis=1)
-        reason = f"a value missing on one of {len(model.observed)} variables"
+        reason = [message("dropped_incomplete", n=len(model.observed))]
     else:
         others = [name for name in model.observed if name not in model.covariates]
         kept = frame[list(model.covariates)].notna().all(axis=1)
         kept &= True if model.covariates else frame[others].notna().any(axis=1)
-        reason = "a covariate missing" if model.covariates else "no value at all"
+        reason = [message("dropped_covariate" if model.covariates else "dropped_empty")]
     labels, groups = group_labels(model, data, options["group"])
     if options["group"] is not None:
-        reason += f", or {options['group']!r} missing"
+        reason.append(message("dropped_group", group=repr(options["group"])))
     used = (kept.to_numpy()) & (labels != None)
     for label in groups:
         _check_left(frame[labels == label], used[labels == label], options["missing"], label)

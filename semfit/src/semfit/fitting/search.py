@@ -113,10 +113,9 @@ def _move(objective, theta):
     gradient, hessian = (part / objective.n for part in objective.score(theta))
     move = newton_step(hessian, gradient)
     near = gradient @ move < NEAR / objective.n
-    if near and hasattr(objective, "observed_information"):
-        observed = objective.observed_information(theta) * 2 / objective.n
-        if is_positive_definite(observed):
-            move = newton_step(observed, gradient)
+    exact = objective.hessian(theta) if near else None
+    if exact is not None and is_positive_definite(exact / objective.n):
+        move = newton_step(exact / objective.n, gradient)
     return move, gradient @ move
 
 

@@ -10,22 +10,36 @@ derivatives u, v, s of `implied`:
 Information is that of the log-likelihood, for all rows together (not per row).
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
 import numpy as np
 
+from semfit.moments.implied import Derivatives, Structure
+from semfit.moments.objective import Names, Objective, deltas_of
 from semfit.moments.sample import (
     GroupFit,
+    Sample,
     deviance,
     deviance_of,
-    embedded_inverse,
     log_determinants,
-    second_moments,
+    pattern_moments,
+    weighted_residuals,
 )
+from semfit.moments.saturated import jacobian, modelled_moments
+from semfit.syntax.model import Model
+from semfit.syntax.parameters import Layout
+
+Patterns: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # (W, d, T) of `pattern_moments`
 
 STEP = 1e-20  # of the complex-step derivative: exact to rounding, as nothing is subtracted
 BLOCK = 4_000_000  # numbers in one temporary array
 
 
-class NormalObjective:
+class NormalObjective(Objective):
     """Deviance of several groups as a function of the free parameters.
 
     Parameters
@@ -36,11 +50,15 @@ class NormalObjective:
     n_parameters : int
     """
 
-    def __init__(self, structures, samples, n_parameters):
-        self.structures, self.samples, self.k = structures, samples, n_parameters
+    samples: list[Sample]
+
+    def __init__(
+        self, structures: Sequence[Structure], samples: Sequence[Sample], n_parameters: int
+    ) -> None:
+        self.structures, self.samples, self.k = list(structures), list(samples), n_parameters
         self.n = sum(sample.n for sample in samples)
 
-    def value(self, theta):
+    def value(self, theta: np.ndarray) -> float:
         """Return the deviance at `theta`, infinity where a covariance matrix is improper."""
         total = 0.0
         for structure, sample in zip(self.structures, self.samples, strict=True):
@@ -50,7 +68,7 @@ class NormalObjective:
                 return np.inf
         return total
 
-    def value_and_gradient(self, theta):
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the deviance and its gradient; infinity and zeros where a matrix is improper."""
         total, gradient = 0.0, np.zeros(self.k)
         for structure, sample in zip(self.structures, self.samples, strict=True):
@@ -64,7 +82,7 @@ class NormalObjective:
             add_vector(gradient, structure.which, rows)
         return total, gradient
 
-    def score(self, theta):
+    def score(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the gradient of the deviance, and its expected Hessian (twice the information)."""
         gradient, hessian = np.zeros(self.k), np.zeros((self.k, self.k))
         for structure, sample in zip(self.structures, self.samples, strict=True):
@@ -75,7 +93,7 @@ class NormalObjective:
             add_matrix(hessian, structure.which, 2 * expected_rows(sample, moments, d))
         return gradient, hessian
 
-    def observed_information(self, theta):
+    def observed_information(self, theta: np.ndarray) -> np.ndarray:
         """Return half of the Hessian of the deviance, (k, k)."""
         information = np.zeros((self.k, self.k))
         for structure, sample in zip(self.structures, self.samples, strict=True):
@@ -87,31 +105,74 @@ class NormalObjective:
             information += curvature(structure, theta, *weighted_gradient(sample, moments))
         return information
 
-    def group_fits(self, theta):
+    def group_fits(self, theta: np.ndarray) -> list[GroupFit]:
         """Return the sample and implied moments of each group, as `measures.GroupFit`."""
         result = []
         for structure, sample in zip(self.structures, self.samples, strict=True):
             implied = structure.implied(theta)
             fixed = np.isin(structure.observed, structure.covariates)
-            means = (sample.mean, implied.mean) if structure.mean_structure else (None, None)
+            means = structure.mean_structure
             result.append(
                 GroupFit(
                     sample.n,
                     structure.observed,
                     sample.cov,
                     implied.cov,
-                    *means,
+                    sample.mean if means else None,
+                    implied.mean if means else None,
                     fixed,
                     np.zeros_like(fixed),
                 )
             )
         return result
 
-    def latent_covs(self, theta):
-        """Return the implied covariance matrix of the latent variables of each group."""
-        return [s.implied(theta).latent_cov[: s.n_latent, : s.n_latent] for s in self.structures]
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """Return the Hessian of the deviance."""
+        return self.observed_information(theta) * 2
 
-    def casewise_scores(self, theta):
+    def floor(self) -> float:
+        """Return the deviance of the saturated model."""
+        return sum(deviance(sample, sample.mean, sample.cov) for sample in self.samples)
+
+    def with_layout(self, layout: Layout) -> NormalObjective:
+        """Return the deviance of the same rows for another layout of the model."""
+        places = enumerate(self.samples)
+        structures = [Structure(layout, g, s.cov, s.mean) for g, s in places]
+        return NormalObjective(structures, self.samples, len(layout.parameters))
+
+    def moments(self, model: Model, theta: np.ndarray) -> tuple[Names, list[np.ndarray]]:
+        """Return what each mean and covariance is, and its derivatives (q, k), group by group."""
+        modelled = modelled_moments(model, self.structures[0].mean_structure)
+        variables, pairs = model.observed, zip(modelled.rows, modelled.columns, strict=True)
+        names: list[tuple] = [("mean", frozenset([variables[i]])) for i in modelled.means]
+        names += [("covariance", frozenset((variables[i], variables[j]))) for i, j in pairs]
+        rows = [jacobian(modelled, s.derivatives(s.implied(theta))) for s in self.structures]
+        return [names for _ in rows], deltas_of(self.structures, rows, self.k)
+
+    def matching(self, other: NormalObjective, theta: np.ndarray) -> NormalObjective:
+        """Return this model's deviance for complete rows with the moments of another."""
+        samples = []
+        for own, its, sample in zip(self.structures, other.structures, self.samples, strict=True):
+            place, implied = [its.observed.index(name) for name in own.observed], its.implied(theta)
+            samples.append(
+                as_sample(sample, implied.mean[place], implied.cov[np.ix_(place, place)])
+            )
+        return NormalObjective(self.structures, samples, self.k)
+
+    def extended(
+        self, place: int, theta: np.ndarray, new: Derivatives, reach: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return score and information with further parameters; see `Objective.extended`."""
+        structure, sample = self.structures[place], self.samples[place]
+        implied = structure.implied(theta)
+        own = structure.derivatives(implied)
+        moments = pattern_moments(sample, implied.mean, implied.cov)
+        joined = Derivatives(
+            np.hstack([own.u, new.u]), np.hstack([own.v, new.v]), np.hstack([own.s, new.s])
+        )
+        return -gradient_rows(sample, moments, new) / 2, expected_rows(sample, moments, joined)
+
+    def casewise_scores(self, theta: np.ndarray) -> np.ndarray:
         """Return the gradient of each row's log-likelihood: (n, k), rows group by group."""
         result = []
         for structure, sample in zip(self.structures, self.samples, strict=True):
@@ -124,12 +185,29 @@ class NormalObjective:
         return np.concatenate(result)
 
 
-def add_vector(total, which, rows):
+def as_sample(sample: Sample, mean: np.ndarray, cov: np.ndarray) -> Sample:
+    """Return a sample of as many rows, without missing values, that has these moments."""
+    n, p = sample.n, len(mean)
+    return replace(
+        sample,
+        data=np.zeros((n, p)),
+        pattern=np.zeros(n, dtype=int),
+        seen=np.ones((1, p)),
+        counts=np.array([float(n)]),
+        means=mean[None],
+        covs=cov[None],
+        mean=mean,
+        cov=cov,
+        em_steps=0,
+    )
+
+
+def add_vector(total: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
     """Add values of rows to the parameters that they belong to."""
     total += np.bincount(which, rows, minlength=len(total))
 
 
-def add_matrix(total, which, rows):
+def add_matrix(total: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
     """Add a matrix over rows to the parameters that they belong to."""
     if len(np.unique(which)) == len(which):
         total[np.ix_(which, which)] += rows
@@ -137,14 +215,7 @@ def add_matrix(total, which, rows):
         np.add.at(total, (which[:, None], which[None, :]), rows)
 
 
-def pattern_moments(sample, mean, cov):
-    """Return (W, d, T) of each pattern: (P, p, p), (P, p), (P, p, p)."""
-    weight = embedded_inverse(cov, sample.seen)
-    d, second = second_moments(mean, sample.seen, sample.means, sample.covs)
-    return weight, d, second
-
-
-def weighted_gradient(sample, moments):
+def weighted_gradient(sample: Sample, moments: Patterns) -> tuple[np.ndarray, np.ndarray]:
     """Return (G, g): dD = tr(G dSigma) + g' dmu, summed over patterns."""
     weight, d, second = moments
     inner = weight - weight @ second @ weight
@@ -153,25 +224,25 @@ def weighted_gradient(sample, moments):
     return matrix, vector
 
 
-def gradient_rows(sample, moments, d):
+def gradient_rows(sample: Sample, moments: Patterns, d: Derivatives) -> np.ndarray:
     """Return dD for each row of derivatives."""
     matrix, vector = weighted_gradient(sample, moments)
     return 2 * np.einsum("ik,ik->k", d.u, matrix @ d.v) + d.s * (vector @ d.u)
 
 
-def _blocks(n_patterns, size):
+def _blocks(n_patterns: int, size: int) -> list[slice]:
     """Cut patterns into blocks whose temporary arrays stay small."""
     step = max(1, BLOCK // max(size, 1))
     return [slice(start, start + step) for start in range(0, n_patterns, step)]
 
 
-def _products(weight, d):
+def _products(weight: np.ndarray, d: Derivatives) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return u'Wu, v'Wv and u'Wv of each pattern: (P, k, k)."""
     left, right = weight @ d.u, weight @ d.v
     return d.u.T @ left, d.v.T @ right, d.u.T @ right
 
 
-def expected_rows(sample, moments, d):
+def expected_rows(sample: Sample, moments: Patterns, d: Derivatives) -> np.ndarray:
     """Expected information: sum n [tr(W dS W dS) / 2 + dmu' W dmu], a matrix over rows."""
     k = d.u.shape[1]
     total = np.zeros((k, k))
@@ -182,7 +253,7 @@ def expected_rows(sample, moments, d):
     return total
 
 
-def observed_rows(sample, moments, d):
+def observed_rows(sample: Sample, moments: Patterns, d: Derivatives) -> np.ndarray:
     """Observed information of the rows, without the second derivatives of the moments.
 
     With E = 2 W T W - W:  tr(dS W dS E) / 2 + dmu' W dmu + d'W dS W dmu + (d'W dS W dmu)'.
@@ -202,7 +273,9 @@ def observed_rows(sample, moments, d):
     return total
 
 
-def curvature(structure, theta, matrix, vector):
+def curvature(
+    structure: Structure, theta: np.ndarray, matrix: np.ndarray, vector: np.ndarray
+) -> np.ndarray:
     """Half of the second derivatives of tr(G Sigma) + g' mu, for given G and g: (k, k)."""
     k = len(theta)
     result = np.zeros((k, k))
@@ -215,17 +288,7 @@ def curvature(structure, theta, matrix, vector):
     return result
 
 
-def weighted_residuals(sample, mean, cov):
-    """Return W of each pattern (P, p, p), and W r of each case (n, p), r its residuals."""
-    weight = embedded_inverse(cov, sample.seen)
-    pull = np.empty_like(sample.data)
-    for k, seen in enumerate(sample.seen):
-        rows = sample.pattern == k
-        pull[rows] = ((sample.data[rows] - mean) * seen) @ weight[k]
-    return weight, pull
-
-
-def casewise_rows(sample, mean, cov, d):
+def casewise_rows(sample: Sample, mean: np.ndarray, cov: np.ndarray, d: Derivatives) -> np.ndarray:
     """Return the gradient of each case's log-likelihood for each row of derivatives: (n, rows).
 
     u'WrWv - u'Wv + s u'Wr, with r the residuals of the case.

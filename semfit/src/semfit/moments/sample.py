@@ -254,3 +254,24 @@ def deviance_of(
     trace = np.einsum("kij,kji->k", weight, second)
     value = sample.counts @ (logdet + trace + sample.seen.sum(axis=1) * LOG_2PI)
     return float(value) if np.isfinite(value) else np.inf
+
+
+def pattern_moments(
+    sample: Sample, mean: np.ndarray, cov: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (W, d, T) of each pattern: (P, p, p), (P, p), (P, p, p)."""
+    weight = embedded_inverse(cov, sample.seen)
+    d, second = second_moments(mean, sample.seen, sample.means, sample.covs)
+    return weight, d, second
+
+
+def weighted_residuals(
+    sample: Sample, mean: np.ndarray, cov: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return W of each pattern (P, p, p), and W r of each case (n, p), r its residuals."""
+    weight = embedded_inverse(cov, sample.seen)
+    pull = np.empty_like(sample.data)
+    for k, seen in enumerate(sample.seen):
+        rows = sample.pattern == k
+        pull[rows] = ((sample.data[rows] - mean) * seen) @ weight[k]
+    return weight, pull

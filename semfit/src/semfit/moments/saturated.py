@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from semfit.moments.implied import Derivatives
-from semfit.moments.normal import pattern_moments, weighted_residuals
-from semfit.moments.sample import Sample
+from semfit.moments.sample import Sample, pattern_moments, weighted_residuals
 from semfit.syntax.model import Model
 
 

@@ -79,13 +79,19 @@ def involved_in(directions: np.ndarray, layout: Layout, weight: float = WEIGHT) 
 
 def names_of(layout: Layout, parameters: Collection[str]) -> list[str]:
     """Parameters as they are written in a model, with the group if it is of one only."""
+    found = names_and_groups(layout, parameters)
+    return [f"{text} (group {group})" if group else text for text, group in found]
+
+
+def names_and_groups(layout: Layout, parameters: Collection[str]) -> list[tuple[str, str]]:
+    """Parameters as they are written in a model, and the group, "" if not of one only."""
     table, names = layout.table, []
     for parameter in parameters:
         rows = table[table["parameter"] == parameter]
         first = rows.iloc[0]
-        text = written(first["lhs"], first["op"], first["rhs"])
         one = len(layout.groups) > 1 and rows["group"].nunique() == 1
-        names.append(f"{text} (group {first['group']})" if one else text)
+        text = written(first["lhs"], first["op"], first["rhs"])
+        names.append((text, first["group"] if one else ""))
     return names
 
 

@@ -1,0 +1,125 @@
+"""What an estimator is: one class, one file of this room, entered in `fitting.ESTIMATORS`.
+
+`fit` asks it for its parts and puts them together:
+
+    check       do the options of a fit go with it?
+    prepare     layout, objective and where the search starts
+    tests       covariance matrix of the estimates, test, baseline test, likelihoods
+    tester      the test alone, for the same model with other equalities
+
+What other rooms must know of an estimator is a property of it (`correction`, `ordered`, `fiml`), never
+its name; what is particular to the function that it minimises stands in its `Objective`. So a new one
+touches this room only: its class, its objective, its line in `fitting.ESTIMATORS`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from semfit.fitting.inference import Test
+from semfit.fitting.requirements import Selected
+from semfit.fitting.search import Found
+from semfit.moments.objective import Objective
+from semfit.syntax.model import Model
+from semfit.syntax.parameters import Layout
+
+NONE, MEAN, MEAN_AND_VARIANCE = "none", "mean", "mean_and_variance"
+
+Options: TypeAlias = Mapping[str, Any]  # what `fit` was called with, besides model and data
+Tester: TypeAlias = Callable[[Objective, Found, int], Test]  # of (objective, found, df)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where the search starts; see `search.find`."""
+
+    cov: np.ndarray
+    means: Sequence[np.ndarray]
+    data: pd.DataFrame | None = None
+    thresholds: Sequence[Mapping[tuple[str, str], float]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What an estimator makes of a model and its rows, before the search."""
+
+    layout: Layout
+    objective: Objective
+    start: Start
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What an estimator makes of a solution; None where there is no solution.
+
+    Attributes
+    ----------
+    df : int
+    vcov : ndarray (k, k) or None
+        None also where the model is not identified at the solution.
+    test, baseline : inference.Test or None
+    likelihood : tuple of float, optional
+        Log-likelihood of the model and of the saturated one, given the covariates.
+    """
+
+    df: int
+    vcov: np.ndarray | None = None
+    test: Test | None = None
+    baseline: Test | None = None
+    likelihood: tuple[float, float] | None = None
+
+
+class Estimator(ABC):
+    """A way of fitting.
+
+    Attributes
+    ----------
+    name : str
+        As it is asked for.
+    correction : {"none", "mean", "mean_and_variance"}
+        What is corrected in its chi-square, and so which test two of its fits are compared by: none
+        (their difference), the mean (Satorra-Bentler), both (scaled and shifted, Satorra 2000).
+    ordered : bool
+        It takes ordered variables as categories.
+    fiml : bool
+        It can use rows with missing values.
+    """
+
+    name: str
+    correction: str
+    ordered: ClassVar[bool] = False
+    fiml: ClassVar[bool] = False
+
+    @property
+    def corrected(self) -> bool:
+        """Its chi-square and standard errors hold for variables that are not normal."""
+        return self.correction != NONE
+
+    def check(self, options: Options) -> None:
+        """Refuse options that do not go with it."""
+        if options["missing"] == "fiml" and not self.fiml:
+            raise ValueError(
+                f"{self.name} has no fiml: use missing='listwise', or estimator='MLR'."
+            )
+        if options["ordered"] and not self.ordered:
+            raise ValueError(
+                f"ordered= is for estimator='WLSMV'; {self.name} takes variables as numbers."
+            )
+
+    @abstractmethod
+    def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
+        """Return what the search needs; refuse data and models that cannot be fitted."""
+
+    @abstractmethod
+    def tests(self, prepared: Prepared, found: Found) -> Tested:
+        """Return what is known of the end of a search."""
+
+    @abstractmethod
+    def tester(self, layout: Layout, objective: Objective) -> Tester:
+        """Return the function that tests the same model with other equalities."""

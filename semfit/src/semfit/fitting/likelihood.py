@@ -1,0 +1,135 @@
+"""Maximum likelihood for normal variables: ML, and MLR with what is robust to others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from semfit.fitting import inference, measures, requirements
+from semfit.fitting.estimator import MEAN, NONE, Estimator, Options, Prepared, Start, Tested, Tester
+from semfit.fitting.requirements import Selected
+from semfit.fitting.search import Found
+from semfit.moments import saturated
+from semfit.moments.implied import Structure
+from semfit.moments.normal import NormalObjective
+from semfit.moments.objective import Objective, deltas_of
+from semfit.moments.sample import Sample, sample_of
+from semfit.syntax.identification import check_identified
+from semfit.syntax.model import Model
+from semfit.syntax.parameters import Layout, lay_out
+
+
+class MaximumLikelihood(Estimator):
+    """Maximum likelihood, complete rows or all of them (FIML).
+
+    Parameters
+    ----------
+    name : str
+    robust : bool
+        Sandwich standard errors and the Yuan-Bentler scaled chi-square.
+    """
+
+    fiml = True
+
+    def __init__(self, name: str, robust: bool) -> None:
+        self.name, self.correction = name, MEAN if robust else NONE
+
+    def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
+        """Return the deviance of each group's rows, and where the search starts."""
+        frames, groups = selected.frames, selected.groups
+        for frame, label, n_rows in zip(frames, groups, selected.group_rows, strict=True):
+            requirements.check_sample(frame, n_rows, label)
+        layout = lay_out(
+            model,
+            groups,
+            _has_means(model, options),
+            equal=options["equal"],
+            free=options["free"],
+            labels=options["labels"],
+        )
+        check_identified(layout, _moment_jacobian(layout))
+        samples = [sample_of(frame.to_numpy()) for frame in frames]
+        for sample, label in zip(samples, groups, strict=True):
+            requirements.check_moments(sample, model.observed, label)
+        structures = [Structure(layout, g, s.cov, s.mean) for g, s in enumerate(samples)]
+        objective = NormalObjective(structures, samples, len(layout.parameters))
+        means = [sample.mean for sample in samples]
+        return Prepared(layout, objective, Start(_pooled(samples), means, _data(frames)))
+
+    def tests(self, prepared: Prepared, found: Found) -> Tested:
+        """Return covariance matrix, tests and likelihoods; see `inference`."""
+        objective, layout, model = prepared.objective, prepared.layout, prepared.layout.model
+        assert isinstance(objective, NormalObjective)
+        counts = len(objective.samples), layout.mean_structure
+        df = measures.degrees_of_freedom(model, len(found.theta), *counts)
+        if not found.converged:
+            return Tested(df)
+        h1, trace = objective.floor(), self._trace(layout, objective)
+        vcov = inference.covariance(objective, found.theta, self.corrected)
+        baseline, start = inference.baseline_model(model, objective.samples, layout)
+        baseline_df = measures.degrees_of_freedom(model, len(start), *counts)
+        fixed = inference.covariate_deviance(model, objective.samples)
+        deviance = objective.value(found.theta)
+        return Tested(
+            df,
+            vcov,
+            inference.test(objective, found.theta, df, h1, model, trace),
+            inference.test(baseline, start, baseline_df, h1, model, trace),
+            (-(deviance - fixed) / 2, -(h1 - fixed) / 2),
+        )
+
+    def _trace(self, layout: Layout, objective: Objective) -> float | None:
+        """Return what the scaling needs of the saturated model; None without scaling."""
+        if not self.corrected:
+            return None
+        return inference.saturated_trace(objective.samples, layout.model, layout.mean_structure)
+
+    def tester(self, layout: Layout, objective: Objective) -> Tester:
+        """Return the function that tests other equalities; the saturated model stays the same."""
+        h1, trace = objective.floor(), self._trace(layout, objective)
+
+        def tested(other: Objective, found: Found, df: int) -> inference.Test:
+            assert isinstance(other, NormalObjective)
+            scaling = np.nan
+            if trace is not None and found.converged:
+                scaling = inference.yuan_bentler(other, found.theta, df, trace)
+            return inference.Test(other.value(found.theta) - h1, df, scaling)
+
+        return tested
+
+
+def _has_means(model: Model, options: Options) -> bool:
+    """Tell whether means are modelled: as asked, or where they must be."""
+    written = (model.parameters["op"] == "~1").any()
+    needed = options["missing"] == "fiml" or options["group"] is not None or written
+    if options["mean_structure"] is False and (options["missing"] == "fiml" or written):
+        raise ValueError("mean_structure=False goes neither with fiml nor with intercepts.")
+    return bool(needed if options["mean_structure"] is None else options["mean_structure"])
+
+
+def _moment_jacobian(layout: Layout) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of theta: derivatives of the moments of all groups at generic covariates."""
+    model, p = layout.model, len(layout.model.observed)
+    cov, mean = 0.7 * np.eye(p) + 0.3, np.zeros(p)
+    structures = [Structure(layout, g, cov, mean) for g in range(len(layout.groups))]
+    moments = saturated.modelled_moments(model, layout.mean_structure)
+
+    def jacobian(theta: np.ndarray) -> np.ndarray:
+        rows = [saturated.jacobian(moments, s.derivatives(s.implied(theta))) for s in structures]
+        return np.concatenate(deltas_of(structures, rows, len(theta)))
+
+    return jacobian
+
+
+def _pooled(samples: Sequence[Sample]) -> np.ndarray:
+    """Return the covariance matrix within groups, for starting values."""
+    total: np.ndarray = sum((s.n * s.cov for s in samples), np.zeros(()))
+    return total / sum(s.n for s in samples)
+
+
+def _data(frames: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
+    """Return the rows, for semopy's starting values of loadings; None if any value is missing."""
+    data = pd.concat(frames)
+    return None if data.isna().any(axis=None) else data
