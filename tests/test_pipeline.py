@@ -560,6 +560,17 @@ def test_the_summary_says_which_column_of_fit_it_gives(small):
     ) in pipeline.summary(small, "2012")
 
 
+def test_the_summary_of_a_model_without_solution_has_no_fit(small):
+    small.processed("2012").mkdir(parents=True)
+    rows = [line.split(",")[0] for line in FIT.format(p=0.2).splitlines()[1:]]
+    text = "".join(f"{name},{'400' if name == 'df' else ''},,\n" for name in rows)
+    (small.processed("2012") / "sem_fit.csv").write_text(f"measure,standard,scaled,robust\n{text}")
+    assert (
+        "Model: chi-square (standard) – (df 400), p = –; standard: CFI –, TLI –, "
+        "RMSEA – [90% CI –, –]; SRMR –"
+    ) in pipeline.summary(small, "2012")
+
+
 def test_the_summary_names_the_published_numbers_that_fail(small):
     small.processed("2012").mkdir(parents=True)
     register = small.processed("2012") / "published_register.csv"

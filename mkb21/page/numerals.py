@@ -1,4 +1,4 @@
-"""Numbers as text, and which number of a fit is shown; without pandas, as the command uses it too."""
+"""Numbers as text, and which number of a fit is shown; without pandas, for the command, too."""
 
 from __future__ import annotations
 

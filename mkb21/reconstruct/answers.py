@@ -33,8 +33,8 @@ def _tuned_block(plan: Plan, items: list[str], scores: Scores, printed: DataFram
 
     First the assumed means of all items are shifted until the scale has its mean; from then on the
     number of each answer is fixed. Then each item gets more (or, below zero, less) of its unique
-    part: the more, the lower alpha. That share is halved in on, and then varied item by item, as alpha
-    of whole answers moves in small jumps.
+    part: the more, the lower alpha. That share is halved in on, and then varied item by item, as
+    alpha of whole answers moves in small jumps.
     """
     unique = unique_parts(plan)
     loadings = {i: b for f in plan.assumptions.model.loadings.values() for i, b in f.items()}
@@ -129,9 +129,6 @@ def at_least_one(values: DataFrame, reached: int, rows: np.ndarray, rng: Generat
         _exchange(values, item, row, other)
         has[[row, other], column] = has[[other, row], column]
     return values
-
-
-# --- how many give each answer -------------------------------------------------------------------
 
 
 def _counts(plan: Plan, item: str, n: int, shift: float) -> np.ndarray:

@@ -136,7 +136,7 @@ def _abandon(rows: DataFrame, wave: Wave, rng: Generator) -> None:
 
 
 def _add_times(rows: DataFrame, wave: Wave, rng: Generator) -> None:
-    """Start within the fieldwork, mostly early and on working days; duration by what was answered."""
+    """Start within the fieldwork, mostly early on working days; duration by what was answered."""
     days = pd.date_range(wave.fieldwork.start, wave.fieldwork.end)
     interest = np.where(days.day_of_week < 5, 1.0, 0.3) * np.linspace(1.6, 0.4, len(days))
     day = rng.choice(days, len(rows), p=interest / interest.sum())

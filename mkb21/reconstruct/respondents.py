@@ -102,9 +102,6 @@ def _answers(plan: Plan) -> DataFrame:
     return values
 
 
-# --- why an answer is missing --------------------------------------------------------------------
-
-
 def _missing_reasons(
     wave: Wave,
     assumptions: Assumptions,

@@ -32,7 +32,7 @@ from shutil import get_terminal_size
 
 import yaml
 
-from mkb21.page.numerals import fraction, p_equals, reported_column
+from mkb21.page.numerals import fraction, number, p_equals, reported_column
 from mkb21.run.paths import Project
 from mkb21.run.provenance import checksum, commit
 from mkb21.survey.files import write_whole
@@ -536,7 +536,7 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _progress(label: str, cells: int) -> Iterator[Callable[[int], None]]:
-    """Show how far a notebook is: one live line on a terminal, a line at start and end elsewhere."""
+    """Show how far a notebook is: one live line on a terminal; elsewhere its start and end."""
     clock = time.monotonic()
     if sys.stderr.isatty():
         with _live(label, cells) as show:
@@ -624,15 +624,17 @@ def failing(project: Project, wave: str) -> list[str]:
 
 
 def _fit(rows: list[dict[str, str]]) -> str:
-    """The line on fit, with the columns that it is from: scaled and robust where there are these."""
+    """The line on fit, with the columns that it is from: scaled and robust where there are any."""
     columns = ("standard", "scaled", "robust")
     known = {row["measure"]: {c: float(row.get(c) or "nan") for c in columns} for row in rows}
-    test, index = reported_column(known["chisq"]), reported_column(known["cfi"])
+    test = reported_column(known["chisq"]) or "standard"
+    index = reported_column(known["cfi"]) or "standard"
     measures = ("cfi", "tli", "rmsea", "rmsea_ci_low", "rmsea_ci_high")
     cfi, tli, rmsea, low, high = (fraction(known[name][index], 2, "en") for name in measures)
     line = (
-        f"Model: chi-square ({test}) {known['chisq'][test]:.1f} (df {known['df']['standard']:g}), "
-        f"{p_equals(known['pvalue'][test], 'en')}; {index}: CFI {cfi}, TLI {tli}, "
-        f"RMSEA {rmsea} [90% CI {low}, {high}]; SRMR {fraction(known['srmr']['standard'], 2, 'en')}"
+        f"Model: chi-square ({test}) {number(known['chisq'][test], 1, 'en')} "
+        f"(df {known['df']['standard']:g}), {p_equals(known['pvalue'][test], 'en')}; "
+        f"{index}: CFI {cfi}, TLI {tli}, RMSEA {rmsea} [90% CI {low}, {high}]; "
+        f"SRMR {fraction(known['srmr']['standard'], 2, 'en')}"
     )
     return line.replace("−", "-")  # a terminal may know no true minus

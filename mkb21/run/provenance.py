@@ -14,7 +14,7 @@ STATISTICS = ("numpy", "scipy", "pandas", "semopy", "statsmodels")
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file; of a text file after CRLF -> LF, so that it is the same on every system."""
+    """SHA-256 of a file; of a text file after CRLF -> LF, for the same sum on every system."""
     content = path.read_bytes()
     if b"\0" not in content:
         content = content.replace(b"\r\n", b"\n")

@@ -1,1 +1,1 @@
-"""The questionnaire, its waves and their answers: read, cleaned, described, held against what was published."""
+"""The questionnaire, its waves and their answers, also against what was published."""

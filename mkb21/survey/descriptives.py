@@ -36,8 +36,6 @@ Names = Iterable[str]
 Codes = Iterable[float]
 SMALL_EXPECTED = 5
 
-# --- choosing columns ----------------------------------------------------------------------------
-
 
 def _plain(code: Any) -> Any:
     """A code as it is written in a questionnaire: 1, not 1.0."""

@@ -388,7 +388,7 @@ class SourceFile:
         self.fault(place, f"unknown {what} {name!r}.{closest(name, known)}")
 
     def checked(self, record: Shape | None) -> Shape:
-        """What was made of the file; one ValueError with all faults, in its order, if it has any."""
+        """What was made of the file, or one ValueError with all its faults, in its order."""
         if record is None or self.faults:
             found = [text for _, text in sorted(self.faults)]
             count = "1 fault" if len(found) == 1 else f"{len(found)} faults"
@@ -658,7 +658,7 @@ def _check_cycles(instrument: Instrument, source: SourceFile) -> None:
 
 
 def _find_loop(needs: dict[str, set[str]]) -> list[str]:
-    """Names of which each depends on the next, and the last on the first; none if there is no loop."""
+    """Names of which each depends on the next and the last on the first, if there are any."""
     try:
         TopologicalSorter({name: sorted(others) for name, others in needs.items()}).prepare()
     except CycleError as error:
