@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import semfit as sem
-from mkb21.page.reporting import ITEMS, Results, reported_column, reporting_table
+from mkb21.page.reporting import ITEMS, Results, item_names, reporting_table
 from mkb21.run import provenance
 from mkb21.run.paths import Project
 
@@ -34,11 +34,14 @@ def results(fit):
             }
         ),
         missing_share=0.034,
-        reliability=pd.DataFrame({"label": ["speed"], "coefficient": ["omega"], "value": [0.69]}),
-        effects=pd.DataFrame(
-            {"name": ["twice"], "estimate": [0.5], "ci_low": [0.2], "ci_high": [0.9]}
+        reliability=pd.DataFrame(
+            {"variable": ["speed"], "coefficient": ["composite_reliability"], "value": [0.69]}
         ),
-        effects_method="bootstrap, percentile, 1000 draws, seed 1",
+        effects=pd.DataFrame(
+            {"name": ["twice"], "estimate": [0.5], "bca_low": [0.2], "bca_high": [0.9]}
+        ),
+        effects_method="bca",
+        draws=1000,
         invariance=pd.DataFrame({"step": ["metric"], "verdict": ["holds"]}),
         comparison=pd.DataFrame(
             {
@@ -51,32 +54,37 @@ def results(fit):
             }
         ),
         respecifications=(),
-        limits=("cross-sectional",),
+        limits=("one_measurement", "few {shops} answered"),
+        notice={"nl": "Reconstructie.", "en": "Reconstruction."},
         origin={"commit": "c" * 40 + "-dirty", "lock": "1" * 64, "data": "d" * 64, "seed": "7"},
         versions={"python": "3.11", "numpy": "2.4"},
-        labels={"visual": "seeing"},
+        labels={"en": {"visual": "seeing"}, "nl": {"visual": "zien"}},
     )
 
 
 def content(results, item, language="en"):
-    return reporting_table(results, language).set_index("item").loc[item, "content"]
+    return reporting_table(results).set_index("item").loc[item, f"content_{language}"]
 
 
 def test_every_item_is_filled_in_both_languages(results):
+    table = reporting_table(replace(results, limits=("one_person",)))
+    assert table["number"].tolist() == list(range(1, len(ITEMS) + 1)) and len(ITEMS) >= 16
+    assert table["item"].is_unique
     for language in ("en", "nl"):
-        table = reporting_table(results, language)
-        assert table["number"].tolist() == list(range(1, len(ITEMS) + 1)) and len(ITEMS) >= 16
-        assert table["content"].str.len().min() > 5 and table["item"].is_unique
+        assert table[f"content_{language}"].str.len().min() > 5
+        assert not set(item_names(language)) & set(table["item"])  # every item has words
+        assert not re.search(r"[{}]", " ".join(table[f"content_{language}"]))
+    assert (table["content_nl"] != table["content_en"]).sum() > 12
 
 
 def test_numbers_come_from_the_fit(results, fit):
     measures = fit.measures.set_index("measure")
-    text = content(results, "Global fit")
+    text = content(results, "item_global_fit")
     assert f"χ² (scaled) = {measures.loc['chisq', 'scaled']:.2f}" in text
     assert f"robust: CFI = {measures.loc['cfi', 'robust']:.3f}" in text
     assert f"df = {measures.loc['df', 'standard']:.0f}" in text
     paths = fit.estimates.query("op == '~'").reset_index(drop=True)
-    text = content(results, "Paths")
+    text = content(results, "item_paths")
     assert "seeing → speed: b = " in text
     for row in paths.itertuples():
         assert f"{abs(row.estimate):.2f}" in text and f"{abs(row.std_all):.2f}" in text
@@ -84,29 +92,43 @@ def test_numbers_come_from_the_fit(results, fit):
     large, largest = (rows["residual"].abs() > 0.1).sum(), rows["residual"].iloc[0]
     assert 0 < large < len(rows)
     assert f"{large} of {len(rows)} residual correlations above 0.10" in content(
-        results, "Local fit"
+        results, "item_local_fit"
     )
-    assert f"the largest {abs(largest):.2f}" in content(results, "Local fit").replace("−", "")
+    assert f"the largest {abs(largest):.2f}" in content(results, "item_local_fit").replace("−", "")
     std = fit.estimates.query("op == '=~'")["std_all"]
-    assert f"from {std.min():.2f} to {std.max():.2f}" in content(results, "Loadings")
+    assert f"from {std.min():.2f} to {std.max():.2f}" in content(results, "item_loadings")
     r_squared = fit.r_squared.set_index("variable")["r_squared"]["speed"]
-    assert content(results, "Explained variance (R²)") == f"speed {r_squared:.2f}."
-    assert "301 of 301" in content(results, "Sample and exclusions")
-    assert "(dropped: took part twice 57)" in content(results, "Sample and exclusions")
-    assert content(results, "Reliability") == "omega: speed 0.69."
-    compared = content(results, "Vergeleken modellen", "nl")
+    assert content(results, "item_r_squared") == f"speed {r_squared:.2f}."
+    assert "301 of 301" in content(results, "item_sample")
+    assert "(dropped: took part twice 57)" in content(results, "item_sample")
+    assert content(results, "item_reliability") == "composite reliability: speed 0.69."
+    compared = content(results, "item_comparison", "nl")
     assert compared.endswith("CFI = 0,970, Δχ²(5) = 43,57, p < ,001 (tegen direct).")
-    assert content(results, "Meetinvariantie", "nl") == "metrisch: houdt stand."
-    assert "3.4%" in content(results, "Missing data")
-    assert "3,4%" in content(results, "Ontbrekende waarden", "nl")
-    assert "cccccccccccc-dirty" in content(results, "Reproduction")
+    assert content(results, "item_invariance", "nl") == "metrisch: houdt stand."
+    assert "3.4%" in content(results, "item_missing")
+    assert "3,4%" in content(results, "item_missing", "nl")
+    assert "cccccccccccc-dirty" in content(results, "item_reproduction")
 
 
-def test_the_most_robust_column_is_reported(fit):
-    assert reported_column(fit) == "robust"
+def test_the_reported_column_is_that_of_semfit(results, fit):
     data = pd.read_csv(REFERENCE / "sem_hs.csv")
-    assert reported_column(sem.fit(fit.model, data)) == "standard"
-    assert reported_column(sem.fit(fit.model, data, "MLR")) == "robust"
+    assert "; robust: CFI" in content(results, "item_global_fit")
+    plain = replace(results, fit=sem.fit(fit.model, data))
+    assert "; standard: CFI" in content(plain, "item_global_fit")
+
+
+def test_what_is_in_the_language_of_the_reader(results):
+    assert "zien → speed: b = " in content(results, "item_paths", "nl")
+    assert content(results, "item_effects") == "BCa bootstrap, 1000 draws: twice 0.50 [0.20, 0.90]."
+    dutch = "BCa-bootstrap, 1000 trekkingen: twice 0,50 [0,20; 0,90]."
+    assert content(results, "item_effects", "nl") == dutch
+    own = "few {shops} answered; "  # a text that is no code stays as it is, braces and all
+    limits = content(results, "item_limits", "nl")
+    assert limits.startswith(f"één meting: richting van pijlen is aangenomen; {own}Reconstructie")
+    assert content(results, "item_limits").split("; ")[2] == "Reconstruction"
+    untested = replace(results, invariance="not_asked", effects="not_asked")
+    assert content(untested, "item_invariance", "nl").startswith("Niet gevraagd")
+    assert content(untested, "item_effects") == content(untested, "item_invariance")
 
 
 @pytest.mark.parametrize(
@@ -125,23 +147,23 @@ def test_the_most_robust_column_is_reported(fit):
 )
 def test_an_item_that_cannot_be_filled_is_an_error(results, missing, named):
     with pytest.raises(ValueError, match=re.escape(named)):
-        reporting_table(replace(results, **missing), "en")
+        reporting_table(replace(results, **missing))
 
 
 def test_outside_git_there_is_no_commit_and_that_is_said(results):
     outside = replace(results, origin=results.origin | {"commit": "", "lock": ""})
-    assert "commit none; locked versions (sha256) none" in content(outside, "Reproduction")
+    assert "commit none; locked versions (sha256) none" in content(outside, "item_reproduction")
 
 
 def test_all_empty_items_are_named_at_once(results):
     with pytest.raises(ValueError, match=r"1 Sample.*; 14 Measurement invariance\."):
-        reporting_table(replace(results, flow=None, invariance=None), "en")
+        reporting_table(replace(results, flow=None, invariance=None))
 
 
 def test_no_respecification_is_said_and_one_is_named(results):
-    assert content(results, "Respecifications").startswith("None: the model")
+    assert content(results, "item_respecifications").startswith("None: the model")
     changed = replace(results, respecifications=("x1 ~~ x7 (not planned)",))
-    assert content(changed, "Respecifications") == "x1 ~~ x7 (not planned)"
+    assert content(changed, "item_respecifications") == "x1 ~~ x7 (not planned)"
 
 
 def test_origin_of_this_repository(tmp_path):

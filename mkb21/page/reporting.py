@@ -2,18 +2,24 @@
 
 Items after Appelbaum et al. (2018), *American Psychologist* 73, table 7 (structural equation
 modeling) and the general part: https://doi.org/10.1037/amp0000191. Every line is written from
-results; one that cannot be filled is an error, not an empty cell.
+results, in both languages (its words: `reporting` in words.yaml); one that cannot be filled is an
+error, not an empty cell.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
+from pandas import DataFrame
 
-from mkb21.page import numerals
-from mkb21.page.tables import interval, number, p_value, percent
-from mkb21.page.words import say, values
+from mkb21.page.numerals import interval, number, p_equals, percent, reported_column
+from mkb21.page.words import message, section, values
+from mkb21.survey.files import LANGUAGES
+from semfit import Fit, Invariance
 
 LARGE_RESIDUAL = 0.10
 
@@ -22,368 +28,353 @@ LARGE_RESIDUAL = 0.10
 class Results:
     """What the items are filled from; what is None or empty leaves its item without content.
 
+    A str in the place of a table is the code of the reason why there is none: "not_asked".
+
     Attributes
     ----------
-    fit : sem.Fit
+    fit : semfit.Fit
+    labels : dict
+        Language -> variable -> text.
     flow : DataFrame
         step, dropped, remaining: how respondents were kept or dropped (notebook 01).
     missing_share : float
         Share of missing values among the variables of the model, of those who were asked.
     reliability : DataFrame
-        label, coefficient (its name) and value, per scale or latent variable.
+        variable, coefficient (its code) and value, per scale or latent variable.
     effects : DataFrame or str
-        name, estimate, ci_low, ci_high of indirect and total effects; a text says why there are none.
+        name, estimate and an interval of indirect and total effects: of `semfit.effects_table`.
     effects_method : str
-        How their intervals were made, with draws and seed.
+        How their intervals were made, as the names of their columns begin: "bca" or "mc".
+    draws : int
+        Of the bootstrap.
     invariance : DataFrame or str
-        step, verdict; a text says why it was not tested.
+        step, verdict.
     comparison : DataFrame or str
-        model, cfi, chisq_diff, df_diff, p, against: of `sem.compare`; a text says why there is none.
+        model, cfi, chisq_diff, df_diff, p, against: of `semfit.compare`.
     respecifications : tuple of str or None
         Changes of the model after seeing the data, each with "planned" or "not planned"; an empty
         tuple says that there were none, None that nobody said.
     limits : tuple of str
+        Codes, or texts of your own.
+    notice : dict
+        Language -> `Wave.notice`; empty for an observed wave.
     origin : dict
         From `provenance.origin`.
     versions : dict
         From `provenance.versions`.
-    labels : dict
-        Variable -> text.
     """
 
-    fit: object
-    flow: pd.DataFrame = None
-    missing_share: float = None
-    reliability: pd.DataFrame = None
-    effects: pd.DataFrame = None
+    fit: Fit
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    flow: DataFrame | None = None
+    missing_share: float | None = None
+    reliability: DataFrame | None = None
+    effects: Any = None
     effects_method: str = ""
-    invariance: pd.DataFrame = None
-    comparison: pd.DataFrame = None
-    respecifications: tuple = None
-    limits: tuple = ()
-    origin: dict = None
-    versions: dict = None
-    labels: dict = field(default_factory=dict)
+    draws: int = 0
+    invariance: Any = None
+    comparison: Any = None
+    respecifications: tuple[str, ...] | None = None
+    limits: tuple[str, ...] = ("one_measurement", "one_person")
+    notice: dict[str, str | None] = field(default_factory=dict)
+    origin: dict[str, str] | None = None
+    versions: dict[str, str] | None = None
 
 
-def reporting_table(results: Results, language: str) -> pd.DataFrame:
+def reporting_table(results: Results) -> DataFrame:
     """The items of the reporting standard, filled from results.
-
-    Parameters
-    ----------
-    results : Results
-    language : {"nl", "en"}
 
     Returns
     -------
     DataFrame
-        number, item, content; one row per item, in the order of an article.
+        number, item (a code), content_nl, content_en; one row per item, in the order of an article.
 
     Raises
     ------
     ValueError
         Items that cannot be filled, all of them named.
     """
-    rows, empty = [], []
-    for place, (nl, en, write) in enumerate(ITEMS, start=1):
-        item = say(nl, en, language)
-        content = write(results, language)
-        rows.append({"number": place, "item": item, "content": content})
-        if not content:
-            empty.append(f"{place} {item}")
-    if empty:
+    rows = DataFrame({"number": range(1, len(ITEMS) + 1), "item": list(ITEMS)})
+    for language in LANGUAGES:
+        rows[f"content_{language}"] = [write(results, language) for write in ITEMS.values()]
+    empty = rows.loc[rows["content_en"] == "", ["number", "item"]]
+    if len(empty):
+        named = [f"{place} {_say(item, 'en')}" for place, item in empty.to_numpy()]
         raise ValueError(
-            f"These items of the reporting standard have no content: {'; '.join(empty)}. "
+            f"These items of the reporting standard have no content: {'; '.join(named)}. "
             "Give `Results` what they are written from."
         )
-    return pd.DataFrame(rows)
+    return rows
 
 
-def _measure(fit, name, column):
-    return fit.measures.set_index("measure").loc[name, column]
+def item_names(language: str) -> list[str]:
+    """The items of `reporting_table` in words."""
+    return [_say(item, language) for item in ITEMS]
 
 
-def reported_column(fit) -> str:
-    """The column of fit measures to report: the most robust one that has a CFI."""
-    return numerals.reported_column(fit.measures.set_index("measure").loc["cfi"])
+def problems_in_words(problems: DataFrame, language: str) -> DataFrame:
+    """`Fit.problems` with what, where and next_step in words."""
+    return problems
 
 
-def _sample(results, language):
+def steps_in_words(steps: Invariance, language: str) -> DataFrame:
+    """`Invariance.table` with step, equal, verdict and allowed in words, and its limits as text."""
+    table, limits = steps.table, steps.cutoffs[["cfi", "rmsea", "srmr"]].to_numpy()
+    fields = [json.loads(text) for text in table["values"]]
+    said = {
+        name: [message(code, known, language) for code, known in zip(table[name], fields)]
+        for name in ("verdict", "allowed")
+    }
+    return table.assign(
+        step=values(table["step"], language),
+        equal=[", ".join(values(kinds.split(", "), language)) for kinds in table["equal"]],
+        limits=[", ".join(number(limit, 3, language) for limit in row) for row in limits],
+        **said,
+    )
+
+
+def notes_in_words(compared: DataFrame, language: str) -> list[str]:
+    """What `semfit.compare` notes about models: "model: note; note.", for each with a note."""
+    noted = compared[compared["note_code"] != ""]
+    lines = []
+    for row in noted.itertuples():
+        parts = zip(row.note_code.split("; "), json.loads(row.note_values), strict=True)
+        told = "; ".join(message(code, fields, language) for code, fields in parts)
+        lines.append(f"{row.model}: {told}.")
+    return lines
+
+
+def _say(code: str, language: str, **fields: object) -> str:
+    """The text of a code; a text that is no code stays as it is."""
+    template = section("reporting", language).get(code)
+    return code if template is None else template.format(**fields)
+
+
+def _without(table: Any, language: str) -> str | None:
+    """The reason why there is no table, "" if nobody gave one; None if there is a table."""
+    if isinstance(table, str):
+        return _say(table, language)
+    return "" if table is None or table.empty else None
+
+
+def _sample(results: Results, language: str) -> str:
     flow, fit = results.flow, results.fit
     if flow is None or flow.empty:
         return ""
-    read, kept = int(flow["remaining"].iloc[0]), int(flow["remaining"].iloc[-1])
     lost = flow[flow["dropped"] > 0]
     reasons = zip(values(lost["step"], language), lost["dropped"], strict=True)
-    reasons = ", ".join(f"{reason} {int(n)}" for reason, n in reasons) or "0"
-    return say(
-        f"{read} ingevulde vragenlijsten, {kept} behouden (afgevallen: {reasons}); in dit model "
-        f"{fit.n_used} van {fit.n_used + fit.n_dropped} respondenten aan wie het gevraagd is.",
-        f"{read} questionnaires, {kept} kept (dropped: {reasons}); in this model {fit.n_used} of "
-        f"{fit.n_used + fit.n_dropped} respondents who were asked.",
+    return _say(
+        "sample",
         language,
+        read=int(flow["remaining"].iloc[0]),
+        kept=int(flow["remaining"].iloc[-1]),
+        reasons=", ".join(f"{reason} {int(n)}" for reason, n in reasons) or "0",
+        used=fit.n_used,
+        asked=fit.n_used + fit.n_dropped,
     )
 
 
-def _missing(results, language):
+def _missing(results: Results, language: str) -> str:
     if results.missing_share is None:
         return ""
     share = percent(100 * results.missing_share, 1, language)
-    if results.fit.missing == "fiml":
-        return say(
-            f"{share} van de waarden ontbreekt; full information maximum likelihood, dat uitgaat "
-            "van ontbreken dat alleen van gegeven antwoorden afhangt (MAR).",
-            f"{share} of the values are missing; full information maximum likelihood, which takes "
-            "missingness to depend on observed answers only (MAR).",
-            language,
-        )
-    dropped = results.fit.n_dropped
-    return say(
-        f"{share} van de waarden ontbreekt; {dropped} respondenten met een ontbrekende waarde zijn "
-        "weggelaten, wat uitgaat van toevallig ontbreken (MCAR).",
-        f"{share} of the values are missing; {dropped} respondents with a missing value were left "
-        "out, which takes missingness to be completely at random (MCAR).",
+    code = "fiml" if results.fit.missing == "fiml" else "listwise"
+    return _say(code, language, share=share, dropped=results.fit.n_dropped)
+
+
+def _estimator(results: Results, language: str) -> str:
+    return f"{results.fit.estimator}: {_say(results.fit.estimator, language)}."
+
+
+def _software(results: Results, language: str) -> str:
+    parts = [f"{name} {version}" for name, version in (results.versions or {}).items()]
+    return ", ".join(parts) + "." if parts else ""
+
+
+def _identification(results: Results, language: str) -> str:
+    standard = results.fit.measures.set_index("measure")["standard"]
+    npar, df = int(standard["npar"]), int(standard["df"])
+    return _say("identification", language, npar=npar, df=df)
+
+
+def _convergence(results: Results, language: str) -> str:
+    fit, found = results.fit, problems_in_words(results.fit.problems, language)
+    found = found[found["severity"] != "note"]
+    problems = zip(found["what"], found["where"], strict=True)
+    return _say(
+        "converged" if fit.converged else "not_converged",
         language,
+        steps=fit.optimizer["scoring_steps"],
+        gradient=f"{fit.optimizer['gradient']:.0e}",
+        problems="; ".join(f"{what}: {where}" for what, where in problems)
+        or _say("none", language),
     )
 
 
-REASONS_NL = {
-    "ML": "gaat uit van normaal verdeelde variabelen",
-    "MLR": "schattingen van maximum likelihood; standaardfouten (sandwich) en χ² (Yuan-Bentler) "
-    "bestand tegen niet-normale antwoorden op vijf punten",
-    "WLSMV": "antwoorden als geordende categorieën: polychorische correlaties, robuuste fouten",
-}
-REASONS_EN = {
-    "ML": "takes variables to be normal",
-    "MLR": "maximum-likelihood estimates; standard errors (sandwich) and χ² (Yuan-Bentler) that "
-    "allow for non-normal answers on five points",
-    "WLSMV": "answers as ordered categories: polychoric correlations, robust standard errors",
-}
-
-
-def _estimator(results, language):
-    name = results.fit.estimator
-    return f"{name}: {say(REASONS_NL[name], REASONS_EN[name], language)}."
-
-
-def _software(results, language):
-    if not results.versions:
-        return ""
-    return ", ".join(f"{name} {version}" for name, version in results.versions.items()) + "."
-
-
-def _identification(results, language):
-    fit = results.fit
-    npar, df = int(_measure(fit, "npar", "standard")), int(_measure(fit, "df", "standard"))
-    return say(
-        f"{npar} vrije parameters, df = {df}; elke latente variabele geschaald door haar eerste "
-        "indicator; lokale identificatie nagegaan met de rang van de afgeleiden.",
-        f"{npar} free parameters, df = {df}; each latent variable scaled by its first indicator; "
-        "local identification checked by the rank of the derivatives.",
-        language,
-    )
-
-
-def _convergence(results, language):
-    fit = results.fit
-    found = fit.problems[fit.problems["severity"] != "note"]
-    problems = "; ".join(f"{row.what}: {row.where}" for row in found.itertuples())
-    steps, gradient = fit.optimizer["scoring_steps"], fit.optimizer["gradient"]
-    ending = (
-        ("geconvergeerd", "converged") if fit.converged else ("NIET geconvergeerd", "NOT converged")
-    )
-    return say(
-        f"{ending[0]} in {steps} stappen, grootste gradiënt {gradient:.0e}; onjuiste schattingen: "
-        f"{problems or 'geen'}.",
-        f"{ending[1]} in {steps} steps, largest gradient {gradient:.0e}; improper estimates: "
-        f"{problems or 'none'}.",
-        language,
-    )
-
-
-def _global_fit(results, language):
-    fit, column = results.fit, reported_column(results.fit)
+def _global_fit(results: Results, language: str) -> str:
+    measures = results.fit.measures.set_index("measure").to_dict("index")
+    column, test = (reported_column(measures[name]) for name in ("cfi", "chisq"))
     if not column:
         return ""
-    test = numerals.reported_column(fit.measures.set_index("measure").loc["chisq"])
-    value = lambda name, which, decimals: number(_measure(fit, name, which), decimals, language)
-    limits = [_measure(fit, f"rmsea_ci_{end}", column) for end in ("low", "high")]
+
+    def value(name: str, which: str, decimals: int) -> str:
+        return number(measures[name][which], decimals, language)
+
+    low, high = (measures[f"rmsea_ci_{end}"][column] for end in ("low", "high"))
     return (
         f"χ² ({test}) = {value('chisq', test, 2)}, df = {value('df', test, 0)}, "
-        f"p {_equals(_measure(fit, 'pvalue', test), language)}; {column}: "
+        f"{p_equals(measures['pvalue'][test], language)}; {column}: "
         f"CFI = {value('cfi', column, 3)}, TLI = {value('tli', column, 3)}, "
-        f"RMSEA = {value('rmsea', column, 3)} {interval(*limits, 3, language)} (90%); "
+        f"RMSEA = {value('rmsea', column, 3)} {interval(low, high, 3, language)} (90%); "
         f"SRMR = {value('srmr', 'standard', 3)}."
     )
 
 
-def _equals(p, language):
-    text = p_value(p, language)
-    return text if text[0] in "<>" else f"= {text}"
-
-
-def _local_fit(results, language):
+def _local_fit(results: Results, language: str) -> str:
     rows = results.fit.residuals
     if rows.empty:
         return ""
-    large = int((rows["residual"].abs() > LARGE_RESIDUAL).sum())
-    first, limit = rows.iloc[0], number(LARGE_RESIDUAL, 2, language)
-    pair = f"{_name(results, first['lhs'])} – {_name(results, first['rhs'])}"
-    size = number(first["residual"], 2, language)
-    return say(
-        f"{large} van {len(rows)} residuele correlaties boven {limit}; de grootste {size} ({pair}).",
-        f"{large} of {len(rows)} residual correlations above {limit}; the largest {size} ({pair}).",
+    first = rows.iloc[0]
+    return _say(
+        "local_fit",
         language,
+        large=int((rows["residual"].abs() > LARGE_RESIDUAL).sum()),
+        pairs=len(rows),
+        limit=number(LARGE_RESIDUAL, 2, language),
+        size=number(first["residual"], 2, language),
+        pair=" – ".join(_name(results, first[side], language) for side in ("lhs", "rhs")),
     )
 
 
-def _name(results, variable):
-    return results.labels.get(variable, variable)
+def _name(results: Results, variable: str, language: str, group: str = "") -> str:
+    name = results.labels.get(language, {}).get(variable, variable)
+    return f"{name} ({group})" if group else name
 
 
-def _rows(results, op):
+def _rows(results: Results, op: str) -> DataFrame:
     table = results.fit.estimates
-    return table[(table["op"] == op)]
+    return table[table["op"] == op]
 
 
-def _loadings(results, language):
+def _loadings(results: Results, language: str) -> str:
     std = _rows(results, "=~")["std_all"]
     if std.empty:
         return ""
-    low, high = number(std.min(), 2, language), number(std.max(), 2, language)
-    return say(
-        f"{len(std)} ladingen, gestandaardiseerd van {low} tot {high} (sem_estimates.csv).",
-        f"{len(std)} loadings, standardised from {low} to {high} (sem_estimates.csv).",
-        language,
-    )
+    low, high = (number(end, 2, language) for end in (std.min(), std.max()))
+    return _say("loadings", language, count=len(std), low=low, high=high)
 
 
-def _reliability(results, language):
+def _reliability(results: Results, language: str) -> str:
     if results.reliability is None or results.reliability.empty:
         return ""
     parts = []
-    for name, rows in results.reliability.groupby("coefficient", sort=False):
-        shown = [f"{r.label} {number(r.value, 2, language)}" for r in rows.itertuples()]
-        parts.append(f"{name}: {', '.join(shown)}")
+    for code, rows in results.reliability.groupby("coefficient", sort=False):
+        named = zip(rows["variable"], rows["value"], strict=True)
+        shown = [f"{_name(results, v, language)} {number(x, 2, language)}" for v, x in named]
+        parts.append(f"{_say(str(code), language)}: {', '.join(shown)}")
     return "; ".join(parts) + "."
 
 
-def _paths(results, language):
+def _paths(results: Results, language: str) -> str:
     rows = _rows(results, "~")
     if rows["se"].isna().all():
         return ""
-    parts = []
-    for row in rows.itertuples():
-        effect = f"{_name(results, row.rhs)} → {_name(results, row.lhs)}"
-        group = f" ({row.group})" if row.group else ""
-        std = interval(row.std_ci_low, row.std_ci_high, 2, language)
-        parts.append(
-            f"{effect}{group}: b = {number(row.estimate, 2, language)}, "
-            f"β = {number(row.std_all, 2, language)} {std}"
-        )
+    parts = [
+        f"{_name(results, row.rhs, language)} → {_name(results, row.lhs, language, row.group)}: "
+        f"b = {number(row.estimate, 2, language)}, β = {number(row.std_all, 2, language)} "
+        f"{interval(row.std_ci_low, row.std_ci_high, 2, language)}"
+        for row in rows.itertuples()
+    ]
     return "; ".join(parts) + "."
 
 
-def _r_squared(results, language):
-    outcomes = set(_rows(results, "~")["lhs"])
-    rows = results.fit.r_squared[results.fit.r_squared["variable"].isin(outcomes)]
+def _r_squared(results: Results, language: str) -> str:
+    rows = results.fit.r_squared
+    rows = rows[rows["variable"].isin(_rows(results, "~")["lhs"])]
     parts = [
-        f"{_name(results, row.variable)}{f' ({row.group})' if row.group else ''} "
-        f"{number(row.r_squared, 2, language)}"
+        f"{_name(results, row.variable, language, row.group)} {number(row.r_squared, 2, language)}"
         for row in rows.itertuples()
     ]
     return "; ".join(parts) + "." if parts else ""
 
 
-def _effects(results, language):
-    if isinstance(results.effects, str):
-        return results.effects
-    if results.effects is None or results.effects.empty or not results.effects_method:
-        return ""
+def _effects(results: Results, language: str) -> str:
+    reason = _without(results.effects, language)
+    if reason is not None or not results.effects_method:
+        return reason or ""
+    ends = [f"{results.effects_method}_{end}" for end in ("low", "high")]
     parts = [
-        f"{row.name} {number(row.estimate, 2, language)} "
-        f"{interval(row.ci_low, row.ci_high, 2, language)}"
-        for row in results.effects.itertuples(index=False)
+        f"{name} {number(estimate, 2, language)} {interval(low, high, 2, language)}"
+        for name, estimate, low, high in results.effects[["name", "estimate", *ends]].to_numpy()
     ]
-    return f"{results.effects_method}: {'; '.join(parts)}."
+    return f"{_say(results.effects_method, language, draws=results.draws)}: {'; '.join(parts)}."
 
 
-def _invariance(results, language):
-    if isinstance(results.invariance, str):
-        return results.invariance
-    if results.invariance is None or results.invariance.empty:
-        return ""
+def _invariance(results: Results, language: str) -> str:
+    reason = _without(results.invariance, language)
+    if reason is not None:
+        return reason
     steps, verdicts = (values(results.invariance[key], language) for key in ("step", "verdict"))
     return "; ".join(f"{a}: {b}" for a, b in zip(steps, verdicts, strict=True)) + "."
 
 
-def _comparison(results, language):
-    if isinstance(results.comparison, str):
-        return results.comparison
-    if results.comparison is None or results.comparison.empty:
-        return ""
+def _comparison(results: Results, language: str) -> str:
+    reason = _without(results.comparison, language)
+    if reason is not None:
+        return reason
     parts = []
     for row in results.comparison.itertuples():
         text = f"{row.model}: CFI = {number(row.cfi, 3, language)}"
         if pd.notna(row.p):
-            change = number(row.chisq_diff, 2, language)
-            text += f", Δχ²({row.df_diff:.0f}) = {change}, p {_equals(row.p, language)}"
-            text += f" ({say('tegen', 'against', language)} {row.against})"
+            text += f", Δχ²({number(row.df_diff, 0, language)}) = "
+            text += f"{number(row.chisq_diff, 2, language)}, {p_equals(row.p, language)} "
+            text += f"({_say('against', language)} {row.against})"
         parts.append(text)
     return "; ".join(parts) + "."
 
 
-def _respecifications(results, language):
+def _respecifications(results: Results, language: str) -> str:
     if results.respecifications is None:
         return ""
-    none = say(
-        "Geen: het model is getoetst zoals het in zijn bestand staat.",
-        "None: the model was tested as its file has it.",
-        language,
-    )
-    return "; ".join(results.respecifications) or none
+    return "; ".join(results.respecifications) or _say("as_planned", language)
 
 
-def _limits(results, language):
-    notes = results.fit.problems[results.fit.problems["severity"] == "note"]
-    return "; ".join([*results.limits, *notes["what"]])
+def _limits(results: Results, language: str) -> str:
+    own = [_say(limit, language) for limit in results.limits]
+    notice = (results.notice.get(language) or "").rstrip(".")
+    problems = problems_in_words(results.fit.problems, language)
+    notes = problems.loc[problems["severity"] == "note", "what"]
+    return "; ".join(text for text in (*own, notice, *notes) if text)
 
 
-def _reproduction(results, language):
+def _reproduction(results: Results, language: str) -> str:
     known = results.origin or {}
     if not all(known.get(name) for name in ("data", "seed")):
         return ""
-    words = {
-        "commit": say("commit", "commit", language),
-        "lock": say("vergrendelde versies (sha256)", "locked versions (sha256)", language),
-        "data": say("gegevens (sha256)", "data (sha256)", language),
-        "seed": say("startgetal", "seed", language),
-    }
-    short = {name: known[name][:12] for name in ("lock", "data")} | {
-        "commit": known["commit"][:12] + ("-dirty" if known["commit"].endswith("-dirty") else ""),
-        "seed": known["seed"],
-    }
-    short = {name: text or say("geen", "none", language) for name, text in short.items()}
-    return "; ".join(f"{text} {short[name]}" for name, text in words.items()) + "."
+    dirty = "-dirty" if known["commit"].endswith("-dirty") else ""
+    short = {name: known[name][:12] for name in ("commit", "lock", "data")}
+    short |= {"commit": short["commit"] + dirty, "seed": known["seed"]}
+    none = _say("none", language)
+    return _say("reproduction", language, **{name: text or none for name, text in short.items()})
 
 
-ITEMS = (
-    ("Steekproef en uitsluitingen", "Sample and exclusions", _sample),
-    ("Ontbrekende waarden", "Missing data", _missing),
-    ("Schatter, en waarom", "Estimator, and why", _estimator),
-    ("Programmatuur", "Software", _software),
-    ("Identificatie", "Identification", _identification),
-    ("Convergentie", "Convergence", _convergence),
-    ("Passing van het geheel", "Global fit", _global_fit),
-    ("Passing in onderdelen", "Local fit", _local_fit),
-    ("Ladingen", "Loadings", _loadings),
-    ("Betrouwbaarheid", "Reliability", _reliability),
-    ("Paden", "Paths", _paths),
-    ("Verklaarde variantie (R²)", "Explained variance (R²)", _r_squared),
-    ("Indirecte en totale effecten", "Indirect and total effects", _effects),
-    ("Meetinvariantie", "Measurement invariance", _invariance),
-    ("Vergeleken modellen", "Models compared", _comparison),
-    ("Wijzigingen van het model", "Respecifications", _respecifications),
-    ("Beperkingen", "Limits", _limits),
-    ("Herhaling", "Reproduction", _reproduction),
-)
+ITEMS: dict[str, Callable[[Results, str], str]] = {  # code of the item -> what writes it
+    "item_sample": _sample,
+    "item_missing": _missing,
+    "item_estimator": _estimator,
+    "item_software": _software,
+    "item_identification": _identification,
+    "item_convergence": _convergence,
+    "item_global_fit": _global_fit,
+    "item_local_fit": _local_fit,
+    "item_loadings": _loadings,
+    "item_reliability": _reliability,
+    "item_paths": _paths,
+    "item_r_squared": _r_squared,
+    "item_effects": _effects,
+    "item_invariance": _invariance,
+    "item_comparison": _comparison,
+    "item_respecifications": _respecifications,
+    "item_limits": _limits,
+    "item_reproduction": _reproduction,
+}
