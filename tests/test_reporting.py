@@ -3,12 +3,20 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 import semfit as sem
-from mkb21.page.reporting import ITEMS, Results, item_names, reporting_table
+from mkb21.page.reporting import (
+    ITEMS,
+    Results,
+    item_names,
+    notes_in_words,
+    reporting_table,
+    steps_in_words,
+)
 from mkb21.run import provenance
 from mkb21.run.paths import Project
 
@@ -42,7 +50,7 @@ def results(fit):
         ),
         effects_method="bca",
         draws=1000,
-        invariance=pd.DataFrame({"step": ["metric"], "verdict": ["holds"]}),
+        invariance=pd.DataFrame({"step": ["metric"], "verdict": ["holds"], "values": ["{}"]}),
         comparison=pd.DataFrame(
             {
                 "model": ["direct", "plain"],
@@ -129,6 +137,32 @@ def test_what_is_in_the_language_of_the_reader(results):
     untested = replace(results, invariance="not_asked", effects="not_asked")
     assert content(untested, "item_invariance", "nl").startswith("Niet gevraagd")
     assert content(untested, "item_effects") == content(untested, "item_invariance")
+
+
+def test_steps_and_notes_are_told_in_both_languages():
+    failed = '{"failed": ["step_fails", {"step": ["scalar", {}]}], "freed": ""}'
+    table = {
+        "step": ["metric", "scalar", "strict"],
+        "equal": ["loadings", "loadings, intercepts", ""],
+        "verdict": ["holds_partially", "fails", "not_tested"],
+        "allowed": ["allowed_covariances_partial", "allowed_as_before", "allowed_as_before"],
+        "values": ['{"freed": "a =~ b"}', '{"freed": ""}', failed],
+    }
+    limits = {"cfi": [-0.005] * 3, "rmsea": [0.01] * 3, "srmr": [0.025, 0.005, 0.005]}
+    steps = SimpleNamespace(table=pd.DataFrame(table), cutoffs=pd.DataFrame(limits))
+    english, dutch = (steps_in_words(steps, language) for language in ("en", "nl"))
+    assert english["verdict"].tolist() == ["holds partially", "fails", "not tested: scalar fails"]
+    assert dutch["verdict"].tolist()[2] == "niet getoetst: scalair houdt geen stand"
+    assert "(partial invariance: a =~ b free)" in english["allowed"][0]
+    assert dutch["allowed"][0].startswith("covarianties en paden van latente variabelen")
+    assert dutch["equal"].tolist() == ["ladingen", "ladingen, intercepten", ""]
+    assert english["limits"][0] == "−0.005, 0.010, 0.025"
+    told = {"model": ["a", "b"], "note_code": ["", "other_ordered; other_rows"]}
+    told |= {"note_values": ["", '[{}, {"first": 3, "second": 4}]']}
+    compared = pd.DataFrame(told)
+    said = ["b: other ordered variables; other rows (n = 3 and 4)."]
+    assert notes_in_words(compared, "en") == said
+    assert notes_in_words(compared, "nl")[0].endswith("; andere rijen (n = 3 en 4).")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Results:
     draws : int
         Of the bootstrap.
     invariance : DataFrame or str
-        step, verdict.
+        step, verdict, values: of `semfit.invariance`.
     comparison : DataFrame or str
         model, cfi, chisq_diff, df_diff, p, against: of `semfit.compare`.
     respecifications : tuple of str or None
@@ -120,17 +120,19 @@ def problems_in_words(problems: DataFrame, language: str) -> DataFrame:
 def steps_in_words(steps: Invariance, language: str) -> DataFrame:
     """`Invariance.table` with step, equal, verdict and allowed in words, and its limits as text."""
     table, limits = steps.table, steps.cutoffs[["cfi", "rmsea", "srmr"]].to_numpy()
-    fields = [json.loads(text) for text in table["values"]]
-    said = {
-        name: [message(code, known, language) for code, known in zip(table[name], fields)]
-        for name in ("verdict", "allowed")
-    }
     return table.assign(
         step=values(table["step"], language),
         equal=[", ".join(values(kinds.split(", "), language)) for kinds in table["equal"]],
+        verdict=_told(table, "verdict", language),
+        allowed=_told(table, "allowed", language),
         limits=[", ".join(number(limit, 3, language) for limit in row) for row in limits],
-        **said,
     )
+
+
+def _told(table: DataFrame, column: str, language: str) -> list[str]:
+    """The codes of a column in words; their fields are in the column `values`, as JSON text."""
+    told = zip(table[column], table["values"], strict=True)
+    return [message(code, json.loads(fields), language) for code, fields in told]
 
 
 def notes_in_words(compared: DataFrame, language: str) -> list[str]:
@@ -314,7 +316,8 @@ def _invariance(results: Results, language: str) -> str:
     reason = _without(results.invariance, language)
     if reason is not None:
         return reason
-    steps, verdicts = (values(results.invariance[key], language) for key in ("step", "verdict"))
+    steps = values(results.invariance["step"], language)
+    verdicts = _told(results.invariance, "verdict", language)
     return "; ".join(f"{a}: {b}" for a, b in zip(steps, verdicts, strict=True)) + "."
 
 
