@@ -9,9 +9,9 @@ import time
 
 import nbformat
 import pytest
-from conftest import FOLDER, PARAMETERS, REPOSITORY, write_notebook
 from nbformat.v4 import new_output
 
+from conftest import FOLDER, PARAMETERS, REPOSITORY, write_notebook
 from mkb21.run import pipeline, provenance
 from mkb21.run.paths import Project
 from mkb21.run.pipeline import NotebookError, run

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mkb21.page import claims as claim_words
 from mkb21.run.paths import Project
 from mkb21.survey import published
 from mkb21.survey.cleaning import clean, derive
@@ -777,7 +778,7 @@ def test_a_user_who_stops_changes_the_numbers_of_users(claims, responses, wave):
 
 def test_every_claim_has_words_in_both_languages(claims, wave):
     for language in ("nl", "en"):
-        words = published.labels(claims, wave.instrument, language)
+        words = claim_words.labels(claims, wave.instrument, language)
         assert list(words) == list(claims["id"]) and all(words.values())
     assert words["fig07_twitter"] == "7 Twitter: weekly – continuously"
     assert words["fig02_other"] == "2 sector: other"
@@ -806,5 +807,5 @@ def test_every_claim_has_words_in_both_languages(claims, wave):
 )
 def test_what_was_published_as_text(given, dutch, english):
     one = pd.DataFrame([claim(**given)])
-    assert published.as_text(one, "nl") == [dutch]
-    assert published.as_text(one, "en") == [english]
+    assert claim_words.as_text(one, "nl") == [dutch]
+    assert claim_words.as_text(one, "en") == [english]
