@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -205,7 +205,7 @@ def fit(
         "mean_structure": mean_structure,
     }
     _check_options(model, data, options)
-    way = ESTIMATORS[estimator]
+    way = estimator_of(estimator)
     # matrices of this size are ten times slower with several BLAS threads; numbers that overflow
     # are those of a search that went astray, which turns back or ends as not converged
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
@@ -223,15 +223,23 @@ def fit(
         return _assemble(options, selected, prepared, found, way.tests(prepared, found), iterations)
 
 
+def estimator_of(name: str) -> Estimator:
+    """Return the estimator of that name; refuse one that does not exist."""
+    _check_known("estimator", name, ESTIMATORS)
+    return ESTIMATORS[name]
+
+
+def _check_known(option: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{option}={value!r} does not exist; there is: {', '.join(known)}.")
+
+
 def _check_options(model: Model, data: pd.DataFrame, options: Options) -> None:
-    for name, known in (("estimator", ESTIMATORS), ("missing", MISSING)):
-        if options[name] not in known:
-            raise ValueError(
-                f"{name}={options[name]!r} does not exist; there is: {', '.join(known)}."
-            )
+    way = estimator_of(options["estimator"])
+    _check_known("missing", options["missing"], MISSING)
     if not isinstance(model, Model) or not isinstance(data, pd.DataFrame):
         raise ValueError("fit() takes a model from read_model() and a DataFrame.")
-    ESTIMATORS[options["estimator"]].check(options)
+    way.check(options)
     if options["group"] is None and (options["equal"] or options["free"]):
         raise ValueError("equal= and free= are about groups: name the grouping variable in group=.")
 
@@ -250,7 +258,7 @@ def _assemble(
     vcov = np.full((k, k), np.nan) if tested.vcov is None else tested.vcov
     point = tables.Point(layout, objective.structures, found.theta, vcov)
     estimates = tables.estimate_table(point)
-    way = ESTIMATORS[options["estimator"]]
+    way = estimator_of(options["estimator"])
     ending = diagnostics.Ending(layout, objective, found, tested, selected, options, estimates, way)
     parts = _message_parts(selected, options, layout, found, iterations)
     return Fit(

@@ -15,7 +15,7 @@ import pandas as pd
 from semfit.moments import saturated
 from semfit.moments.implied import Structure
 from semfit.moments.normal import NormalObjective
-from semfit.moments.sample import LOG_2PI, deviance
+from semfit.moments.sample import LOG_2PI
 from semfit.syntax.model import parameter_row
 from semfit.syntax.parameters import Layout
 
@@ -58,11 +58,6 @@ def invert(information):
     if len(scaled) and not np.linalg.eigvalsh(scaled).min() > 1e-9:
         return None
     return np.linalg.inv(scaled) / np.outer(scale, scale)
-
-
-def saturated_deviance(samples):
-    """Return the deviance of the saturated model."""
-    return sum(deviance(sample, sample.mean, sample.cov) for sample in samples)
 
 
 def information_of(objective, theta, expected):

@@ -14,7 +14,6 @@ The c of 2001 can be negative in small samples; then MLR takes that of Satorra (
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -24,15 +23,14 @@ from scipy.linalg import block_diag
 from scipy.stats import chi2
 
 from semfit.fitting import inference
-from semfit.fitting.fitting import Fit
+from semfit.fitting.estimator import MEAN, MEAN_AND_VARIANCE
+from semfit.fitting.fitting import Fit, estimator_of
+from semfit.fitting.search import Found, scoring
 from semfit.messages import Message, as_json, message
 from semfit.moments import saturated
-from semfit.moments.normal import NormalObjective
-from semfit.moments.sample import Sample
 from semfit.syntax.identification import listed
 
 if TYPE_CHECKING:
-    from semfit.fitting.search import Found
     from semfit.testing.constraints import Refit
 
 Fitted: TypeAlias = "Fit | Refit"
@@ -293,9 +291,8 @@ def nested_in(small: Fit, large: Fit) -> tuple[str, Message | None]:
 
 def matched(small: Fit, large: Fit) -> tuple[Found, float]:
     """Return where the larger model comes nearest to the smaller one's moments, and how near."""
-    from semfit.fitting.search import scoring  # loads semopy
-
-    target, floor = _target(small, large)
+    target = large.objective.matching(small.objective, small.point.theta)
+    floor = target.floor()
     starts = [_carried_over(small, large), large.point.theta]
     found = [scoring(target, s) for s in starts if np.isfinite(target.value(s))]
     if not found:
@@ -303,65 +300,6 @@ def matched(small: Fit, large: Fit) -> tuple[Found, float]:
     distances = [(target.value(one.theta) - floor) / target.n for one in found]
     nearest = int(np.argmin(distances))
     return found[nearest], abs(distances[nearest])
-
-
-def _target(small: Fit, large: Fit) -> tuple[Any, float]:
-    """Return the larger model's objective for the smaller's implied moments, and its floor."""
-    objective, theta = large.objective, small.point.theta
-    if large.estimator == "WLSMV":
-        target = copy(objective)
-        target.samples = [
-            replace(group, values=values)
-            for group, values in zip(objective.samples, _implied_like(small, large), strict=True)
-        ]
-        return target, 0.0
-    place = [small.model.observed.index(name) for name in large.model.observed]
-    samples = []
-    for structure, sample in zip(small.objective.structures, objective.samples, strict=True):
-        implied = structure.implied(theta)
-        cov, mean = implied.cov[np.ix_(place, place)], implied.mean[place]
-        samples.append(_as_sample(sample, mean, cov))
-    return NormalObjective(objective.structures, samples, objective.k), (
-        inference.saturated_deviance(samples)
-    )
-
-
-def _as_sample(sample: Sample, mean: np.ndarray, cov: np.ndarray) -> Sample:
-    """Return a sample without missing values that has these moments."""
-    n, p = sample.n, len(mean)
-    return replace(
-        sample,
-        data=np.zeros((n, p)),
-        pattern=np.zeros(n, dtype=int),
-        seen=np.ones((1, p)),
-        counts=np.array([float(n)]),
-        means=mean[None],
-        covs=cov[None],
-        mean=mean,
-        cov=cov,
-        em_steps=0,
-    )
-
-
-def _statistic_names(one: Fitted) -> list[list[tuple]]:
-    """Return what each statistic of a WLSMV fit is, group by group."""
-    names = np.array(one.model.observed, dtype=object)
-    result = []
-    for group in one.objective.samples:
-        threshold = group.kind == "threshold"
-        second = np.where(threshold, group.column, names[np.where(threshold, 0, group.column)])
-        pairs = zip(group.kind, names[group.row], second, strict=True)
-        result.append([(kind, frozenset((a, b))) for kind, a, b in pairs])
-    return result
-
-
-def _implied_like(small: Fit, large: Fit) -> list[np.ndarray]:
-    """Return the statistics that the smaller WLSMV model implies, in the larger one's order."""
-    residuals = small.objective.residuals(small.point.theta)
-    names = zip(_statistic_names(small), _statistic_names(large), strict=True)
-    orders = [[own.index(name) for name in theirs] for own, theirs in names]
-    parts = zip(small.objective.samples, residuals, orders, strict=True)
-    return [(group.values - residual)[order] for group, residual, order in parts]
 
 
 def _carried_over(small: Fit, large: Fit) -> np.ndarray:
@@ -439,10 +377,11 @@ def _check_method(method: str) -> None:
 def chisq_difference(large: Fit, small: Fitted, method: str = "default") -> Difference:
     """Return the `Difference` of models that are known to be nested; see `difference`."""
     chisq, df = _steps_apart(large, small)
-    if large.estimator == "WLSMV":
+    correction = estimator_of(large.estimator).correction
+    if correction == MEAN_AND_VARIANCE:
         slope, shift = satorra_2000(large, small)
         result = Difference(slope * chisq + shift, df, np.nan, "Satorra 2000")
-    elif large.estimator == "MLR":
+    elif correction == MEAN:
         result = _scaled_difference(large, small, method)
     else:
         result = Difference(chisq, df, np.nan, "difference")
@@ -560,20 +499,6 @@ def _restrictions(large: Fit, small: Fitted, weight: np.ndarray | None = None) -
 
 def _moments(one: Fitted) -> tuple[list[tuple], np.ndarray]:
     """Return what each moment of a fit is, and the derivatives of all, (q, k)."""
-    objective, theta = one.objective, one.point.theta
-    if one.estimator == "WLSMV":
-        names, deltas = _statistic_names(one), objective.deltas(theta)
-    else:
-        moments = saturated.modelled_moments(one.model, one.layout.mean_structure)
-        variables, names, deltas = one.model.observed, [], []
-        pairs = zip(moments.rows, moments.columns, strict=True)
-        kinds = [("mean", frozenset([variables[i]])) for i in moments.means]
-        kinds += [("covariance", frozenset((variables[i], variables[j]))) for i, j in pairs]
-        for structure in objective.structures:
-            rows = saturated.jacobian(moments, structure.derivatives(structure.implied(theta)))
-            delta = np.zeros((len(rows), len(theta)))
-            np.add.at(delta.T, structure.which, rows.T)
-            names.append(kinds)
-            deltas.append(delta)
+    names, deltas = one.objective.moments(one.model, one.point.theta)
     numbered = [(g, *name) for g, group in enumerate(names) for name in group]
     return numbered, np.concatenate(deltas)

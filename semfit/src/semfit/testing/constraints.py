@@ -7,7 +7,6 @@ restricted one, a chi-square difference (`compare`) both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +15,10 @@ import pandas as pd
 from scipy.stats import chi2
 
 from semfit.fitting import inference
-from semfit.fitting.dwls import DwlsObjective
 from semfit.fitting.estimates import Point, derivative
-from semfit.fitting.fitting import Fit
-from semfit.moments.implied import Structure
-from semfit.moments.normal import NormalObjective
+from semfit.fitting.fitting import Fit, estimator_of
+from semfit.fitting.search import scoring
+from semfit.moments.objective import Objective
 from semfit.syntax.formula import evaluate, names_in
 from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout, lay_out
@@ -192,23 +190,10 @@ def _written(row: pd.Series) -> str:
 
 def _unrestricted(one: Fit, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the score and expected information of every free row, none equal to another."""
-    objective, start, structures = copy(one.objective), 0, []
-    for structure in one.objective.structures:
-        own = copy(structure)
-        own.which = start + np.arange(len(structure.free))
-        structures.append(own)
-        start += len(structure.free)
-    objective.structures, objective.k = structures, n_rows
-    if hasattr(objective, "given"):  # what WLSMV fits is conditional on the covariates
-        objective.given = [copy(given) for given in one.objective.given]
-        for given, structure in zip(objective.given, structures, strict=True):
-            given.which = structure.which
+    objective = one.objective.untied()
+    assert objective.k == n_rows
     theta = np.concatenate([one.point.theta[s.which] for s in one.objective.structures])
-    gradient, hessian = objective.score(theta)
-    if hasattr(objective, "given"):  # lavaan: n rows in the information, n - 1 in chi-square
-        objective.samples = [replace(group, n=group.n + 1) for group in objective.samples]
-        hessian = objective.score(theta)[1]
-    return -gradient / 2, hessian / 2
+    return -objective.score(theta)[0] / 2, objective.information(theta)
 
 
 def _released(
@@ -252,7 +237,7 @@ class Refit:
     estimator: str
     n_used: int
     layout: Layout
-    objective: object
+    objective: Objective
     point: Point
     test: inference.Test
     converged: bool
@@ -275,28 +260,14 @@ def layout_with(one: Fit, equal: Sequence[str], free: Sequence[str]) -> Layout:
 
 def refit(one: Fit, layouts: Iterable[Layout]) -> list[Refit]:
     """Return a `Refit` for each layout of the model of a fit, starting from its estimates."""
-    from semfit.fitting.search import scoring  # loads semopy
-
-    samples, ordered = one.objective.samples, one.estimator == "WLSMV"
-    h1 = 0.0 if ordered else inference.saturated_deviance(samples)
-    trace = None
-    if one.estimator == "MLR":
-        trace = inference.saturated_trace(samples, one.model, one.layout.mean_structure)
+    tested = estimator_of(one.estimator).tester(one.layout, one.objective)
     values, result = one.point.values(one.point.theta), []
     for layout in layouts:
-        if ordered:
-            objective = DwlsObjective(layout, samples)
-        else:
-            places = enumerate(samples)
-            structures = [Structure(layout, g, s.cov, s.mean) for g, s in places]
-            objective = NormalObjective(structures, samples, len(layout.parameters))
+        objective = one.objective.with_layout(layout)
         start = pd.Series(values).groupby(layout.table["parameter"].to_numpy()).mean()
         found = scoring(objective, start[list(layout.parameters)].to_numpy())
         df = one.test.df + len(one.layout.parameters) - len(layout.parameters)
-        scaling = np.nan
-        if trace is not None and found.converged:
-            scaling = inference.yuan_bentler(objective, found.theta, df, trace)
-        test = inference.Test(objective.value(found.theta) - h1, df, scaling)
+        test = tested(objective, found, df)
         point = replace(one.point, layout=layout, structures=objective.structures)
         point = replace(point, theta=found.theta)
         shared = one.model, one.estimator, one.n_used, layout, objective, point, test

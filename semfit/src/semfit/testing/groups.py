@@ -17,7 +17,7 @@ import pandas as pd
 
 from semfit.fitting import estimates
 from semfit.fitting.diagnostics import CASES_PER_PARAMETER
-from semfit.fitting.fitting import Fit, fit
+from semfit.fitting.fitting import Fit, estimator_of, fit
 from semfit.messages import Message, as_json, message, told
 from semfit.syntax.model import Model, Term, read_model
 from semfit.testing.compare import chisq_difference, compare, measure
@@ -260,7 +260,7 @@ def invariance(
     >>> result.level
     'scalar'
     """
-    known = ORDERED_STEPS if estimator == "WLSMV" else STEPS
+    known = ORDERED_STEPS if estimator_of(estimator).ordered else STEPS
     steps = _check_steps([*known] if steps is None else steps, known)
     if measurement_only:
         model = measurement_model(model)
@@ -395,7 +395,7 @@ def _step_table(
 
 def _fit_columns(one: Fit, own: pd.Series) -> Row:
     """Return what the table of steps says of the fit of a step, from its row of `compare`."""
-    column = "standard" if one.estimator == "ML" else "scaled"
+    column = "scaled" if estimator_of(one.estimator).corrected else "standard"
     row = {name: own[name] for name in ("npar", "cfi", "rmsea", "srmr", "fit_indices")}
     row |= {"chisq": measure(one, "chisq", column), "p": measure(one, "pvalue", column)}
     row |= {name: own[name] for name in ("chisq_diff", "df_diff", "method")}
