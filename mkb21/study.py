@@ -47,8 +47,8 @@ class Study:
         self.processed, self.figures = self.project.processed(wave), self.project.figures(wave)
 
     def __repr__(self) -> str:
-        title = f"{self.wave.title[self.language]} ({self.wave.origin})"
-        return "\n".join(text for text in (title, self.notice) if text)
+        lines = (self.wave.title[self.language], f"origin: {self.wave.origin}", self.notice)
+        return "\n".join(line for line in lines if line)
 
     @cached_property
     def _cleaned(self) -> tuple[DataFrame, DataFrame]:
@@ -134,7 +134,7 @@ class Study:
         """
         if isinstance(columns, str):
             columns = words.columns(columns, self.language)
-        texts = [key for key, (_, form) in columns.items() if form == "text"]
+        texts = [k for k, (_, form) in columns.items() if form == "text" and k != "label"]
         table = self.labelled(table) if "label" in columns else table
         shown = {
             name: [self.word(code) for code in table[name]]

@@ -369,7 +369,7 @@ def _two_by_two(first: Series, second: Series, confidence: float) -> dict:
         chi2, p = stats.chi2_contingency(counts, correction=False)[:2]
     exact = expected < SMALL_EXPECTED
     sizes = {"n_first": n[0], "n_second": n[1]}
-    groups = {"percent_first": 100 * share[0], "percent_second": 100 * share[1]}
+    groups = {"percent_first": 100 * yes[0] / n[0], "percent_second": 100 * yes[1] / n[1]}
     gap = {"difference": 100 * (share[1] - share[0]), "ci_low": 100 * low, "ci_high": 100 * high}
     test = {"chi2": chi2, "df": 1, "min_expected": expected, "test": "fisher" if exact else "chi2"}
     p = stats.fisher_exact(counts).pvalue if exact else p
