@@ -1,6 +1,7 @@
 """semfit on any frame: what is refused, what is reported, what must not matter."""
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,14 @@ def test_models_that_are_not_identified(text, message, data):
 
 def test_nothing_to_report(model, data):
     fit = sem.fit(model, data)
-    assert fit.problems.empty and list(fit.problems) == ["code", "severity", "what", "where", "next_step", "values"]
+    assert fit.problems.empty and list(fit.problems) == [
+        "code",
+        "severity",
+        "what",
+        "where",
+        "next_step",
+        "values",
+    ]
     assert all(fit.estimates.dtypes[name] == float for name in NUMBERS)
 
 
@@ -258,3 +266,13 @@ def test_planted_parameters_are_recovered():
     assert len(z) == len(fit.vcov) and z.abs().max() < 3.5
     assert (z.abs() < 1.96).mean() > 0.85 and np.std(z) > 0.5
     assert measure(fit, "pvalue") > 0.01 and measure(fit, "rmsea") < 0.01
+
+
+# ---- what is used of others ----------------------------------------------------------------------
+
+
+def test_one_file_imports_semopy():
+    source = Path(sem.__file__).parent
+    lines = re.compile(r"^\s*(from|import)\s+semopy\b", re.MULTILINE)
+    found = {f.name for f in source.rglob("*.py") if lines.search(f.read_text(encoding="utf-8"))}
+    assert found == {"semopy_bridge.py"}

@@ -9,9 +9,9 @@ import pytest
 from semopy.examples import holzinger39, political_democracy
 
 import semfit as sem
-from semfit.fitting import search
-from semfit.moments.implied import Structure
+from semfit.moments.implied import Structure, structural_observed
 from semfit.moments.sample import sample_of
+from semfit.syntax import semopy_bridge
 from semfit.syntax.parameters import lay_out
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -198,10 +198,10 @@ def test_implied_covariance_and_its_derivatives(case):
     """Against semopy's, and against a complex step, at a point that is no solution."""
     model = sem.read_model(json.loads((REFERENCE / f"sem_{case}.json").read_text())["model"])
     sample = sample_of(data_of(case)[list(model.observed)].dropna().to_numpy())
-    engine = search.load(model, sample.cov)
+    engine = semopy_bridge.load(model, structural_observed(model), sample.cov)
     theta = engine.param_vals + np.random.default_rng(1).uniform(0.1, 0.3, len(engine.param_vals))
     layout = lay_out(model)
-    assert layout.parameters == search.semopy_parameters(model)
+    assert layout.parameters == semopy_bridge.semopy_parameters(model)
     structure = Structure(layout, 0, sample.cov, sample.mean)
     implied = structure.implied(theta)
     engine.update_matrices(theta)

@@ -219,13 +219,10 @@ def _parsed(statement: Statement, left: list[str], op: str, rhs: str) -> list[tu
     semopy drops what it does not expect ("x1-x2" becomes x1), so what it returns is written out
     again and must equal the statement. It knows no thresholds, which look like regressions.
     """
-    from semopy.parser import parse_desc
+    from semfit.syntax.semopy_bridge import parsed  # loads semopy
 
     known = "~" if op == "|" else op
-    try:
-        effects, operations = parse_desc(f"{','.join(left)} {known} {rhs}")
-    except Exception:  # noqa: BLE001 - semopy raises bare Exception among others
-        effects, operations = {}, {}
+    effects, operations = parsed(f"{','.join(left)} {known} {rhs}")
     read = effects.get(known, {})
     written = [f"{m}*{name}" if m else name for name, m in read.get(left[0], {}).items()]
     if operations or list(read) != left or "+".join(written) != re.sub(r"\s", "", rhs):
