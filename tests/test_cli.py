@@ -1,14 +1,20 @@
 import re
+import shutil
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from conftest import REPOSITORY, call
 
+from conftest import REPOSITORY, call
 from mkb21 import __version__
+from mkb21.page.tables import write_csv
 from mkb21.run import cli
 from mkb21.run.paths import Project
-from mkb21.survey.instrument import NOTICE
+from mkb21.survey import published
+from mkb21.survey.cleaning import clean
+from mkb21.survey.ingest import read_export
+from mkb21.survey.instrument import NOTICE, load_wave
 
 REGISTER = (
     "id,label,published,computed,holds\n"
@@ -190,31 +196,45 @@ def test_waves_without_any(mkb21, small):
     assert (status, error) == (1, "mkb21: no wave is described in data/waves\n")
 
 
-def test_compare_shows_each_number_and_its_verdict(mkb21, small):
-    small.processed("2012").mkdir(parents=True)
-    register = small.processed("2012") / "published_register.csv"
-    register.write_text(REGISTER.format(holds=True), encoding="utf-8")
-    status, said, _ = mkb21("compare", "2012", "--root", small.root)
-    assert status == 0
-    assert said.splitlines() == [
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The data of the repository, with the register that notebook 05 writes of it."""
+    project = Project(tmp_path_factory.mktemp("compared"))
+    shutil.copytree(
+        REPOSITORY / "data", project.root / "data", ignore=shutil.ignore_patterns("processed")
+    )
+    wave = load_wave(project, "2012")
+    responses = clean(read_export(project, wave), wave).responses
+    register = published.compare(published.read(project.published("2012")), responses)
+    write_csv(register, project.processed("2012") / "published_register.csv")
+    return project
+
+
+def test_compare_shows_each_number_and_its_verdict(mkb21, compared):
+    status, said, _ = mkb21("compare", "2012", "--root", compared.root)
+    lines = [" | ".join(re.split("  +", line)) for line in said.splitlines()]
+    n = len(pd.read_csv(compared.published("2012")))
+    assert status == 0 and len(lines) == n + 4
+    assert lines[:2] == [
         NOTICE["en"].format(wave="2012"),
-        "id           label         published  computed  verdict",
-        "sample_n     respondents   314        314       holds",
-        "twitter      7 Twitter     50 – 55    52.7      holds",
-        "interactive  11 listening  < others   3.1       holds",
-        "",
-        "3 of 3 published numbers reproduced",
+        "id | label | published | computed | verdict",
     ]
+    assert "sample_n | respondents | 314 | 314 | holds" in lines
+    assert "fig13_mean | 13 influence on reputation | 3.64 | 3.642 | holds" in lines
+    assert "fig13_agree | 13 influence on reputation | > 3 | 3.642 | holds" in lines
+    assert lines[-1] == f"{n} of {n} published numbers reproduced"
 
 
-def test_compare_ends_with_status_1_when_a_number_fails(mkb21, small):
-    small.processed("2012").mkdir(parents=True)
-    register = small.processed("2012") / "published_register.csv"
-    register.write_text(REGISTER.format(holds=False), encoding="utf-8")
-    status, said, _ = mkb21("compare", "2012", "--root", small.root)
+def test_compare_ends_with_status_1_when_a_number_fails(mkb21, compared, tmp_path):
+    shutil.copytree(compared.root, tmp_path / "failing")
+    path = Project(tmp_path / "failing").processed("2012") / "published_register.csv"
+    register = pd.read_csv(path, keep_default_na=False, dtype=str)
+    register.loc[register["id"] == "fig13_mean", ["computed", "holds"]] = ["3.1", "False"]
+    register.to_csv(path, index=False)
+    status, said, _ = mkb21("compare", "2012", "--root", tmp_path / "failing")
     assert status == 1
-    assert "interactive  11 listening  < others   3.1       FAILS\n" in said
-    assert "2 of 3 published numbers reproduced" in said
+    assert re.search(r"^fig13_mean .* 3\.64 +3\.1 +FAILS$", said, flags=re.MULTILINE)
+    assert f"{len(register) - 1} of {len(register)} published numbers reproduced" in said
 
 
 def test_compare_before_a_run_says_what_to_do(mkb21, small):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import sys
+from math import isnan
 from pathlib import Path
 
 import click
@@ -106,17 +107,22 @@ def compare(wave: str, root: str) -> None:
     """
     project = Project.find(root)
     pipeline.check_wave(project, wave)
-    register = pipeline.read_rows(project.processed(wave) / "published_register.csv")
-    if not register and not project.published(wave).is_file():
+    path = project.processed(wave) / "published_register.csv"
+    if not path.is_file() and not project.published(wave).is_file():
         what = f"nothing was published about wave {wave}"
         raise ValueError(f"{what}: there is no {wave}.csv in data/published")
-    if not register:
+    if not path.is_file():
         raise ValueError(f"wave {wave} has no comparison yet: first mkb21 run {wave}")
+    from mkb21.page import claims  # imports pandas
+    from mkb21.survey import instrument, published
+
+    register = published.read_register(path)
+    about = claims.labels(register, instrument.load_wave(project, wave).instrument)
     rows = [["id", "label", "published", "computed", "verdict"]]
-    for row in register:  # four digits say whether a number is met; the table holds all of them
-        computed = f"{float(row['computed']):.4g}" if row["computed"] else "-"
-        verdict = "holds" if row["holds"] == "True" else "FAILS"
-        rows.append([row["id"], row["label"], row["published"], computed, verdict])
+    for row, text in zip(register.itertuples(), claims.as_text(register), strict=True):
+        # four digits say whether a number is met; the table holds all of them
+        computed = "-" if isnan(row.computed) else f"{row.computed:.4g}"
+        rows.append([row.id, about[row.id], text, computed, "holds" if row.holds else "FAILS"])
     for line in [*pipeline.notice(project, wave), _aligned(rows)]:
         click.echo(line)
     failing = pipeline.failing(project, wave)

@@ -25,7 +25,6 @@ reading      how an open wording was read
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +94,13 @@ def read(path: Path) -> DataFrame:
     return claims[list(COLUMNS)].reset_index(drop=True)
 
 
+def read_register(path: Path) -> DataFrame:
+    """The register that notebook 05 wrote, as `compare` gave it."""
+    table = pd.read_csv(path, dtype=dict.fromkeys(COLUMNS, str), keep_default_na=False)
+    numbers = ["value", "value_high", "decimals", "computed", "n", "lower", "upper", "difference"]
+    return table.assign(**{k: pd.to_numeric(table[k].replace("", np.nan)) for k in numbers})
+
+
 def _table(path: Path) -> DataFrame:
     """The file as text; index: the line in the file.
 
@@ -127,7 +133,7 @@ def _table(path: Path) -> DataFrame:
 def _statistic_faults(claim: Series) -> list[str]:
     """What is wrong with the statistic, its variables and its codes."""
     statistic, order = claim["statistic"], claim["comparator"] in ORDERINGS
-    variables, codes = _split(claim["variables"]), _split(claim["codes"])
+    variables, codes = split(claim["variables"]), split(claim["codes"])
     if statistic not in STATISTICS:
         return [f"unknown statistic {statistic!r}; use one of {', '.join(STATISTICS)}"]
     found = []
@@ -141,7 +147,7 @@ def _statistic_faults(claim: Series) -> list[str]:
     if statistic == "max_gap" and any(pair.count(">") != 1 for pair in variables):
         found.append("max_gap needs pairs of variables, joined as first>second")
     if order:
-        among = _split(claim["among"])
+        among = split(claim["among"])
         chosen = codes if all(map(_is_code, among)) else variables
         outside = [unit for unit in chosen if unit not in among]
         if not among:
@@ -173,7 +179,7 @@ def _id_faults(claim: Series, claims: DataFrame) -> list[str]:
     found = []
     if claim["id"] == "" or (claims["id"] == claim["id"]).sum() > 1:
         found.append("the id must be there, and be used once")
-    unknown = [i for i in _split(claim["than"]) if i not in set(claims["id"])]
+    unknown = [i for i in split(claim["than"]) if i not in set(claims["id"])]
     return found + [f"than names the unknown claim {i!r}" for i in unknown]
 
 
@@ -228,14 +234,14 @@ def compare(claims: DataFrame, responses: DataFrame) -> DataFrame:
 def _compute(claim: Series, responses: DataFrame) -> tuple[float, int]:
     """The statistic of a claim, or its place in the order, and the respondents behind it."""
     rows = responses.query(claim["filter"]) if claim["filter"] else responses
-    variables, codes = _split(claim["variables"]), [float(c) for c in _split(claim["codes"])]
+    variables, codes = split(claim["variables"]), [float(c) for c in split(claim["codes"])]
     statistic = STATISTICS[claim["statistic"]]
     if claim["comparator"] not in ORDERINGS:
         return statistic(rows, variables, codes)
-    among = _split(claim["among"])
+    among = split(claim["among"])
     if all(map(_is_code, among)):  # the order of the codes of one variable
         scores = {unit: statistic(rows, variables, [float(unit)])[0] for unit in among}
-        chosen = _split(claim["codes"])
+        chosen = split(claim["codes"])
     else:
         scores = {unit: statistic(rows, [unit], codes)[0] for unit in among}
         chosen = variables
@@ -264,7 +270,7 @@ def limits(claim: Series, computed: dict[str, float]) -> tuple[float, float, boo
         return value - half, value + half, True
     if comparator == "between":
         return value, claim["value_high"], False
-    than = [computed[i] for i in _split(claim["than"])] or [value]
+    than = [computed[i] for i in split(claim["than"])] or [value]
     if comparator == "greater":
         return float(np.max(than)), np.inf, False
     if comparator == "less":
@@ -275,115 +281,13 @@ def limits(claim: Series, computed: dict[str, float]) -> tuple[float, float, boo
     return place, place, True
 
 
-def _split(joined: str) -> list[str]:
+def split(joined: str) -> list[str]:
+    """The names or codes of one cell, which stand between bars."""
     return joined.split("|") if joined else []
 
 
 def _is_code(text: str) -> bool:
     return text.removeprefix("-").isdigit()
-
-
-_WORDS = {
-    "nl": {
-        "largest": "grootste",
-        "smallest": "kleinste",
-        "rank": "plaats",
-        "top": "eerste",
-        "of": "van",
-        "n_rows": "respondenten",
-        "n_answering": "antwoorden op",
-        "n_items": "aantal vragen",
-        "min_percent": "laagste",
-        "max_percent": "hoogste",
-        "alpha": "alfa",
-        "max_gap": "grootste verschil",
-        "percent_of_rows": "van allen",
-    },
-    "en": {
-        "largest": "largest",
-        "smallest": "smallest",
-        "rank": "place",
-        "top": "among first",
-        "of": "of",
-        "n_rows": "respondents",
-        "n_answering": "answers to",
-        "n_items": "number of items",
-        "min_percent": "lowest",
-        "max_percent": "highest",
-        "alpha": "alpha",
-        "max_gap": "largest difference",
-        "percent_of_rows": "of all",
-    },
-}
-
-
-def as_text(register: DataFrame, language: str = "en") -> list[str]:
-    """What a computed value is held against, as short text.
-
-    "62", "> 50", "> fig07_twitter" (another claim), "50 – 55", "largest of 6", "place 2 of 11".
-    """
-    words = _WORDS[language]
-    found = []
-    for row in register.itertuples():
-        value = _printed(row.value, row.decimals, language)
-        if row.comparator in ("greater", "less"):
-            than = value or ", ".join(_split(row.than))
-            found.append(f"{'>' if row.comparator == 'greater' else '<'} {than}")
-        elif row.comparator == "between":
-            found.append(f"{value} – {_printed(row.value_high, row.decimals, language)}")
-        elif row.comparator == "equals":
-            found.append(value)
-        else:
-            place = f"{words[row.comparator]} {value}".strip()
-            found.append(f"{place} {words['of']} {len(_split(row.among))}")
-    return found
-
-
-def labels(claims: DataFrame, questions, language: str = "en") -> dict[str, str]:
-    """What each claim is about, in words: id -> "7 Twitter: weekly – continuously".
-
-    Parameters
-    ----------
-    claims : DataFrame
-        As `read` gives them.
-    questions : Instrument
-        Anything with `label(variable, language)`, `codes(variable, language)`, and `topic(variables,
-        language)` for several variables.
-    """
-    words = _WORDS[language]
-    found = {}
-    for row in claims.itertuples():
-        names = [name for pair in _split(row.variables) for name in pair.split(">")]
-        about = [questions.topic(names, language)] if names else []
-        codes = questions.codes(names[0], language) if names else {}
-        chosen = [codes[int(c)] for c in _split(row.codes) if int(c) in codes]
-        if chosen and set(codes) != {0, 1}:
-            about.append(chosen[0] if len(chosen) == 1 else f"{chosen[0]} – {chosen[-1]}")
-        kind = words.get(row.statistic, "")
-        if row.statistic.startswith("n_"):
-            about = [f"{kind} {': '.join(about)}".strip()]
-            kind = (
-                _filter_words(row.filter, questions, language) if row.statistic == "n_rows" else ""
-            )
-        start, end = row.figure, f" ({kind})" if kind else ""
-        found[row.id] = f"{start} {': '.join(about)}{end}".strip()
-    return found
-
-
-def _filter_words(condition: str, questions, language: str) -> str:
-    """`user == 1` as "uses social media: yes"; a longer condition stays as it is."""
-    simple = re.fullmatch(r"(\w+) == (\d+)", condition)
-    if simple is None:
-        return condition
-    name, code = simple[1], int(simple[2])
-    return f"{questions.label(name, language)}: {questions.codes(name, language)[code]}"
-
-
-def _printed(value: float, decimals: float, language: str) -> str:
-    if np.isnan(value):
-        return ""
-    text = f"{value:g}" if np.isnan(decimals) else f"{value:.{int(decimals)}f}"
-    return text.replace(".", ",") if language == "nl" else text
 
 
 # --- statistics: (rows, variables, codes) -> (value, n) ----------------------------------------
