@@ -53,14 +53,8 @@ NAMES = 1.9  # inches for the names of covariates
 def flow(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Respondents from the first step to the last, downwards, with those dropped at the right.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        step, dropped, remaining: the first and the last row are boxes of those who remain, the rows
-        between are exclusions, as `cleaning.clean` gives.
-    labels : dict
-        Step -> text.
-    language, title : str
+    frame: step, dropped, remaining: the first and the last row are boxes of those who remain, the
+    rows between are exclusions, as `cleaning.clean` gives. labels: step.
     """
     rows = checked(frame, ["step"], ["dropped", "remaining"])
     if len(rows) < 2:
@@ -119,14 +113,9 @@ def _arrow(
 def claims(register: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Every published number against the computed one, in panels by kind of statistic.
 
-    Parameters
-    ----------
-    register : DataFrame
-        id, statistic, comparator, value, lower, upper, computed, holds; optional: decimals: as
-        `published.compare` gives. A claim that could not be computed (NaN) has no dot.
-    labels : dict
-        id -> text; a claim without a label is shown by its id.
-    language, title : str
+    register: id, statistic, comparator, value, lower, upper, computed, holds; optional: decimals:
+    as `published.compare` gives. A claim that could not be computed (NaN) has no dot. labels: id; a
+    claim without a label is shown by its id.
     """
     needed = ["id", "statistic", "comparator", "value", "lower", "upper", "computed", "holds"]
     rows, words = checked(register, needed), section("diagrams", language)
@@ -237,16 +226,9 @@ def path_diagram(
     listed in a table below, so that their arrows do not hide the model. A path with p >= .05 is
     dashed; one without p (a fixed one) is not. Indicators are not drawn.
 
-    Parameters
-    ----------
-    estimates : DataFrame
-        lhs, op, rhs, std_all; optional: p, std_ci_low, std_ci_high. Rows with op "~" (lhs is the
-        effect) and "~~" between variables of the model are drawn; "=~" tells what is latent.
-    labels : dict
-        Variable -> text.
-    language, title : str
-    layout : dict, optional
-        Variable -> (column, row), rows upwards. Default: `layered`.
+    estimates: lhs, op, rhs, std_all; optional: p, std_ci_low, std_ci_high. Rows with op "~" (lhs is
+    the effect) and "~~" between variables of the model are drawn; "=~" tells what is latent.
+    labels: variable. layout: variable -> (column, row), rows upwards; default: `layered`.
     """
     words = section("diagrams", language)
     paths, covariances, latent = structural(estimates)
@@ -295,10 +277,8 @@ def arrows(rows: DataFrame, names: dict[str, str]) -> pd.Series:
 def structural(estimates: DataFrame) -> tuple[DataFrame, DataFrame, set[str]]:
     """The paths, the covariances between their variables, and the set of latent variables.
 
-    Raises
-    ------
-    ValueError
-        No path, a path that stands twice (several groups: draw one of them), a path without number.
+    `ValueError`: no path, one that stands twice (several groups: draw one of them), one without
+    number.
     """
     rows = checked(estimates, ["lhs", "op", "rhs", "std_all"])
     latent = set(rows.loc[rows["op"] == "=~", "lhs"])
@@ -314,25 +294,11 @@ def structural(estimates: DataFrame) -> tuple[DataFrame, DataFrame, set[str]]:
 
 
 def layered(nodes: list[str], edges: list[tuple[str, str]]) -> dict[str, tuple[int, int]]:
-    """A place for every node: its column is the longest way to it, its row is on a chequerboard.
+    """A place (column, row) for every node; edges are pairs (cause, effect).
 
-    Neighbouring columns use odd and even rows in turn, so that a straight arrow over one column
-    does not cross the nodes in it.
-
-    Parameters
-    ----------
-    nodes : list of str
-    edges : list of (cause, effect)
-
-    Returns
-    -------
-    dict
-        Node -> (column, row).
-
-    Raises
-    ------
-    ValueError
-        When the paths run in a circle.
+    Its column is the longest way to it, its row is on a chequerboard: neighbouring columns use odd
+    and even rows in turn, so that a straight arrow over one column does not cross the nodes in it.
+    Paths that run in a circle are a `ValueError`.
     """
     column = dict.fromkeys(nodes, 0)
     for _ in nodes:

@@ -4,7 +4,8 @@ Every function takes a tidy frame and `labels` (variable, code, series ... -> te
 frame as it is, and returns a `matplotlib.figure.Figure` that pyplot does not know. Figures have the
 width of a journal's column (88 mm) or page (174 mm), no text below 7 points, and need no colour: an
 ordered scale runs from light to dark, series differ in marker and fill. Long texts are wrapped.
-`language` is "nl" or "en": it sets the decimal mark and the fixed words.
+`language` is "nl" or "en": it sets the decimal mark and the fixed words. The docstrings name the
+columns of the frame, and what `labels` holds.
 
 All raise `ValueError` for a frame without rows, a column that is not there, a number that is
 missing or infinite (intervals may be NaN: they are left out), and a key without a label.
@@ -83,23 +84,10 @@ def style() -> ContextDecorator:
 def save(figure: Figure, folder: str | Path, name: str, notice: str | None, alt: str) -> list[Path]:
     """Write `<name>.svg` and `<name>.png` (200 dpi): the same figure gives the same bytes.
 
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Gets the notice as its last line, below everything else, and grows by its height.
-    folder : str or Path
-    name : str
-        Name of the files, without extension.
-    notice : str or None
-        `Wave.notice(language)`; None for an observed wave.
-    alt : str
-        What the figure shows, for those who do not see it. With the notice it becomes <desc> of the
-        SVG, whose text is drawn as paths, and Description of the PNG.
-
-    Returns
-    -------
-    list of Path
-        The SVG and the PNG. Each appears only when it is whole.
+    The figure gets the notice (`Wave.notice(language)`; None for an observed wave) as its last
+    line, below everything else, and grows by its height. `alt` says what it shows, for those who do
+    not see it: with the notice it becomes <desc> of the SVG, whose text is drawn as paths, and
+    Description of the PNG. Each file appears only when it is whole; both paths are returned.
     """
     if not alt:
         raise ValueError(f"Figure {name!r} needs an alternative text (alt).")
@@ -135,7 +123,7 @@ def in_words(
 
 
 def publish(figure: Figure, folder: str | Path, name: str, notice: str | None, alt: str) -> Image:
-    """`save`, and the saved picture for display in a notebook, at its printed size (96 px an inch)."""
+    """`save`, and the saved picture for a notebook, at its printed size (96 px an inch)."""
     _, png = save(figure, folder, name, notice, alt)
     return Image(data=png.read_bytes(), width=round(96 * figure.get_size_inches()[0]), alt=alt)
 
@@ -324,16 +312,10 @@ def bars(
 ) -> Figure:
     """Horizontal bars of percentages, with intervals.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        variable, percent; optional: code (drawn instead of variable when there is one variable),
-        ci_low, ci_high, n_valid. All in percent, as `descriptives.frequencies` and `shares` give.
-    labels : dict
-        Code or variable -> text.
-    language, title : str
-    sort : bool
-        From high to low; False keeps the order of the frame (ordered scales).
+    frame: variable, percent; optional: code (drawn instead of variable when there is one variable),
+    ci_low, ci_high, n_valid. All in percent, as `descriptives.frequencies` and `shares` give.
+    labels: code or variable. sort: from high to low; False keeps the order of the frame (ordered
+    scales).
     """
     rows = checked(frame, ["variable"], ["percent"])
     if sort:
@@ -354,15 +336,8 @@ def bars(
 def means(frame: DataFrame, labels: dict, scale: dict, language: str, title: str = "") -> Figure:
     """Means with intervals on their answer scale, from high to low.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        variable, mean; optional: ci_low, ci_high, n.
-    labels : dict
-        Variable -> text.
-    scale : dict
-        Code -> text; the first and the last are written at the ends of the axis.
-    language, title : str
+    frame: variable, mean; optional: ci_low, ci_high, n. labels: variable. scale: code -> text; the
+    first and the last are written at the ends of the axis.
     """
     rows = checked(frame, ["variable"], ["mean"])
     first, *_, last = codes = sorted(scale)
@@ -392,14 +367,9 @@ def means(frame: DataFrame, labels: dict, scale: dict, language: str, title: str
 def stacked(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Answers on several items as bars that add up to 100%, from the lowest code to the highest.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        variable, code, percent (adding up to 100 per variable); optional: n_valid. Items are sorted
-        by their mean code, highest first. A share is written in its part if it fits.
-    labels : dict
-        Variable and code -> text; the codes make the legend.
-    language, title : str
+    frame: variable, code, percent (adding up to 100 per variable); optional: n_valid. Items are
+    sorted by their mean code, highest first. A share is written in its part if it fits. labels:
+    variable and code; the codes make the legend.
     """
     rows = checked(frame, ["variable"], ["code", "percent"])
     table = _parts(rows, "code", lambda table: table @ table.columns.to_numpy(dtype=float))
@@ -426,13 +396,8 @@ def stacked(frame: DataFrame, labels: dict, language: str, title: str = "") -> F
 def missing(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Share of answers that are missing per item, by reason; highest total first.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        variable, reason, percent: a row per reason, drawn in this order.
-    labels : dict
-        Variable and reason -> text.
-    language, title : str
+    frame: variable, reason, percent: a row per reason, drawn in this order. labels: variable and
+    reason.
     """
     rows = checked(frame, ["variable", "reason"], ["percent"])
     table = _parts(rows, "reason", lambda table: table.sum(axis=1))
@@ -476,16 +441,10 @@ def gaps(
 ) -> Figure:
     """Two means per pair, joined by a line, and their difference in numbers: a dumbbell plot.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        first, mean_first, mean_second, difference; optional: ci_low, ci_high (of the difference),
-        n: as `descriptives.paired_gaps` gives. Sorted by mean_first.
-    labels : dict
-        The first variable of each pair -> text.
-    series : (str, str)
-        What the first and the second variables are, such as ("motivation", "perception").
-    language, title : str
+    frame: first, mean_first, mean_second, difference; optional: ci_low, ci_high (of the
+    difference), n: as `descriptives.paired_gaps` gives. Sorted by mean_first. labels: the first
+    variable of each pair. series: what the first and the second are, such as ("motivation",
+    "perception").
     """
     names = ["mean_first", "mean_second"]
     rows = checked(frame, ["first"], [*names, "difference"])
@@ -534,14 +493,9 @@ def _differences(axes: Axes, rows: DataFrame, language: str) -> None:
 def coefficients(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Standardised coefficients with intervals, a row per path and a marker per series.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        series, variable, std_all; optional: std_ci_low, std_ci_high. In the order of the frame; a
-        series (an estimator, a group) need not have every variable.
-    labels : dict
-        Series (up to 4) and variable -> text.
-    language, title : str
+    frame: series, variable, std_all; optional: std_ci_low, std_ci_high. In the order of the frame;
+    a series (an estimator, a group) need not have every variable. labels: series (up to 4),
+    variable.
     """
     rows = checked(frame, ["series", "variable"], ["std_all"])
     marks = (*SERIES, ("^", PALE))
@@ -580,15 +534,10 @@ def coefficients(frame: DataFrame, labels: dict, language: str, title: str = "")
 def scree(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Eigenvalues from high to low beside those of random numbers: a scree plot, in panels.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        series (a panel each, up to 3), component (1, 2 ...), eigenvalue, quantile (of the random
-        ones), retained (drawn filled); optional: n_used: as the table of
-        `reliability.parallel_analysis` gives.
-    labels : dict
-        "eigenvalue", "quantile" and each series -> text; the first two make the legend.
-    language, title : str
+    frame: series (a panel each, up to 3), component (1, 2 ...), eigenvalue, quantile (of the random
+    ones), retained (drawn filled); optional: n_used: as the table of
+    `reliability.parallel_analysis` gives. labels: each series, and "eigenvalue" and "quantile",
+    which make the legend.
     """
     rows = checked(frame, ["series", "retained"], ["component", "eigenvalue", "quantile"])
     words, panels = section("figures", language), list(dict.fromkeys(rows["series"]))

@@ -28,40 +28,16 @@ LARGE_RESIDUAL = 0.10
 class Results:
     """What the items are filled from; what is None or empty leaves its item without content.
 
-    A str in the place of a table is the code of the reason why there is none: "not_asked".
-
-    Attributes
-    ----------
-    fit : semfit.Fit
-    labels : dict
-        Language -> variable -> text.
-    flow : DataFrame
-        step, dropped, remaining: how respondents were kept or dropped (notebook 01).
-    missing_share : float
-        Share of missing values among the variables of the model, of those who were asked.
-    reliability : DataFrame
-        variable, coefficient (its code) and value, per scale or latent variable.
-    effects : DataFrame or str
-        name, estimate and an interval of indirect and total effects: of `semfit.effects_table`.
-    effects_method : str
-        How their intervals were made, as the names of their columns begin: "bca" or "mc".
-    draws : int
-        Of the bootstrap.
-    invariance : DataFrame or str
-        step, verdict, values: of `semfit.invariance`.
-    comparison : DataFrame or str
-        model, cfi, chisq_diff, df_diff, p, against: of `semfit.compare`.
-    respecifications : tuple of str or None
-        Changes of the model after seeing the data, each with "planned" or "not planned"; an empty
-        tuple says that there were none, None that nobody said.
-    limits : tuple of str
-        Codes, or texts of your own.
-    notice : dict
-        Language -> `Wave.notice`; empty for an observed wave.
-    origin : dict
-        From `provenance.origin`.
-    versions : dict
-        From `provenance.versions`.
+    A code in the place of a table says why there is none: "not_asked". `labels`: language ->
+    variable -> text. `flow`: step, dropped, remaining, of notebook 01. `missing_share`: of the
+    values of the model's variables, of those who were asked. `reliability`: variable, coefficient
+    (a code) and value, per scale or latent variable. `effects`: of `semfit.effects_table`;
+    `effects_method`: how its intervals were made, as their columns begin ("bca" or "mc"), with so
+    many `draws` of the bootstrap. `invariance`: the table of `semfit.invariance`; `comparison`: of
+    `semfit.compare`. `respecifications`: changes of the model after seeing the data, each with
+    "planned" or "not planned"; () says that there were none, None that nobody said. `limits`:
+    codes, or texts of your own. `notice`: language -> `Wave.notice`; empty for an observed wave.
+    `origin` and `versions`: of `provenance`.
     """
 
     fit: Fit
@@ -84,15 +60,8 @@ class Results:
 def reporting_table(results: Results) -> DataFrame:
     """The items of the reporting standard, filled from results.
 
-    Returns
-    -------
-    DataFrame
-        number, item (a code), content_nl, content_en; one row per item, in the order of an article.
-
-    Raises
-    ------
-    ValueError
-        Items that cannot be filled, all of them named.
+    Gives number, item (a code), content_nl, content_en; one row per item, in the order of an
+    article. Items that cannot be filled are a `ValueError` that names all of them.
     """
     rows = DataFrame({"number": range(1, len(ITEMS) + 1), "item": list(ITEMS)})
     for language in LANGUAGES:
