@@ -1,0 +1,175 @@
+"""The door of the notebooks: what it opens, what it shows, and what it writes."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import mkb21
+from mkb21.page import figures
+from mkb21.survey import cleaning, descriptives, ingest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A copy of the project's data, with the responses of 2012."""
+    folder = tmp_path_factory.mktemp("project")
+    ignored = shutil.ignore_patterns("processed")
+    shutil.copytree(ROOT / "data", folder / "data", ignore=ignored)
+    study = mkb21.open("2012", folder)
+    export = ingest.read_export(study.project, study.wave)
+    cleaning.save(cleaning.clean(export, study.wave), study.project, study.wave)
+    return folder
+
+
+@pytest.fixture(params=["nl", "en"])
+def study(root, request):
+    return mkb21.open("2012", root, request.param)
+
+
+@pytest.fixture
+def dutch(root):
+    return mkb21.open("2012", root, "nl")
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def test_opens_a_wave_also_where_papermill_made_it_a_number(root):
+    study = mkb21.open(2012, root, "en")
+    assert study.wave.wave == "2012" and study.project.root == root
+    assert study.processed == root / "data" / "processed" / "2012"
+    assert study.figures == root / "figures" / "2012"
+    assert str(study).splitlines() == [
+        "MKB21 monitor 2012 (zero measurement)",
+        "origin: synthetic",
+        study.wave.notice("en"),
+    ]
+
+
+def test_users_and_non_users_are_all_respondents(root):
+    study = mkb21.open("2012", root)
+    assert (len(study.responses), len(study.users), len(study.non_users)) == (314, 256, 58)
+    assert list(study.missing["respondent_id"]) == list(study.responses["respondent_id"])
+
+
+def test_before_the_cleaning_the_error_says_what_to_run(tmp_path):
+    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("processed"))
+    study = mkb21.open("2012", tmp_path)
+    with pytest.raises(ValueError, match="run 01_cleaning for wave 2012 first"):
+        study.responses  # noqa: B018
+
+
+def test_an_unknown_language_wave_or_folder_is_refused(root, tmp_path):
+    with pytest.raises(ValueError, match="language is 'de'"):
+        mkb21.open("2012", root, "de")
+    with pytest.raises(ValueError, match="1999"):
+        mkb21.open("1999", root)
+    with pytest.raises(ValueError, match="not an MKB21 project"):
+        mkb21.open("2012", tmp_path)
+
+
+@pytest.mark.parametrize("module", ["mkb21", "mkb21.page.words"])
+def test_the_command_need_not_load_pandas(module):
+    code = f"import sys, {module}; sys.exit('pandas' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_model_by_name_or_by_the_path_of_a_file(root):
+    study = mkb21.open("2012", root)
+    own = root / "own.lav"
+    own.write_text("culture =~ cul_openness + cul_learning + cul_customer\n", encoding="utf-8")
+    assert study.model("gebruiksmodel").name == "gebruiksmodel"
+    assert study.model("own.lav").latents == study.model(str(own)).latents == ("culture",)
+    with pytest.raises(ValueError, match="gebruiksmodel_direct"):
+        study.model("gebruiksmodel_dirct")
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def test_codes_in_words(dutch):
+    assert dutch.word("env_sector") == "sector" and dutch.word("sector") == "KvK-sector"
+    assert dutch.word("motivation") == "motivatie"  # out of words.yaml
+    assert dutch.word("nowhere") == "nowhere" and dutch.word(3) == 3
+    assert dutch.labels(["solo", "east"])["east"] == "gevestigd in Oost-Nederland"
+
+
+def test_a_table_gets_words_for_its_codes_once(dutch):
+    """The label of one question is the name of another: `sector` of the environment."""
+    table = pd.DataFrame({"variable": ["env_sector"], "first": ["solo"], "group": ["east"], "n": 3})
+    shown = dutch.show(table, "label first n", "Titel", groups="group")
+    assert shown.body.iloc[0].tolist() == ["sector", "eenmansbedrijf (zzp)", "3"]
+    assert shown.groups == ("gevestigd in Oost-Nederland",)
+    assert shown.notes == (dutch.notice,)
+    assert table["first"].tolist() == ["solo"]  # not changed
+
+
+def test_labels_come_from_codes_variables_items_or_scales(dutch):
+    codes = pd.DataFrame({"variable": "size", "code": [1, 2]})
+    assert dutch.labelled(codes)["label"].tolist() == ["eenmansbedrijf (zzp)", "2-9 werknemers"]
+    for key in ("variable", "item", "scale", "first"):
+        assert dutch.labelled(pd.DataFrame({key: ["solo"]}))["label"].tolist() == [
+            "eenmansbedrijf (zzp)"
+        ]
+    own = pd.DataFrame({"variable": ["solo"], "label": ["eigen woord"]})
+    assert dutch.labelled(own)["label"].tolist() == ["eigen woord"]
+
+
+# --- what is written -----------------------------------------------------------------------------
+
+
+def test_a_table_is_the_same_bytes_in_both_languages(root):
+    made = []
+    for language in ("nl", "en"):
+        study = mkb21.open("2012", root, language)
+        table = descriptives.frequencies(study.responses, "size", [1, 2, 3, 4])
+        assert study.write(table, "descriptives_size") == "descriptives_size.csv"
+        made.append((study.processed / "descriptives_size.csv").read_bytes())
+    assert made[0] == made[1] and made[0].startswith(b"variable,code,n,")
+
+
+def test_a_block_is_drawn_and_saved_once_and_its_table_returned(study, monkeypatch, capsys):
+    saved, drawn = [], []
+    save = figures.save
+    monkeypatch.setattr(figures, "save", lambda *a: saved.append(a[2]) or save(*a))
+    size = descriptives.frequencies(study.responses, "size", [1, 2, 3, 4])
+
+    def draw(*arguments, **options):
+        drawn.append(options)
+        return figures.bars(*arguments, **options)
+
+    table = study.present("test_size", "Figure 3", size, draw, sort=False)
+    assert saved == ["test_size"]
+    assert drawn == [{"language": study.language, "title": "Figure 3", "sort": False}]
+    svg = (study.figures / "test_size.svg").read_text(encoding="utf-8")
+    assert study.notice in svg and (study.figures / "test_size.png").is_file()
+    first = study.instrument.codes("size", study.language)[1]
+    assert f'<desc id="test_size-desc">Figure 3: {first} 42%,' in svg
+    assert table.title == "Figure 3" and table.body.iloc[0, 0] == first
+
+
+def test_a_block_may_say_a_part_and_show_another_table(study):
+    items = study.instrument.block("reputation")
+    answers = descriptives.distributions(study.users, items, study.instrument.codes(items[0]))
+    means = descriptives.means(study.users, items)
+    said = (" (means)", means)
+    table = study.present(
+        "test_reputation",
+        "Figure 13",
+        answers,
+        figures.stacked,
+        table=means,
+        columns="label n mean ci",
+        in_words=said,
+    )
+    assert len(table.body) == len(items)
+    svg = (study.figures / "test_reputation.svg").read_text(encoding="utf-8")
+    mean = f"{means['mean'].iloc[0]:.2f}"
+    mean = mean.replace(".", ",") if study.language == "nl" else mean
+    assert f"Figure 13 (means): {study.word(items[0])} {mean}," in svg
