@@ -38,6 +38,7 @@ from semfit.effects.bootstrapping import Bootstrap, bootstrap
 from semfit.effects.effects import effects_table, indirect_effects, monte_carlo
 from semfit.example import two_factors as example_data
 from semfit.fitting.fitting import ESTIMATORS, MISSING, Fit, fit
+from semfit.fitting.measures import reported_column
 from semfit.messages import MESSAGES, render
 from semfit.syntax.model import Model, read_model
 from semfit.testing.compare import compare
@@ -74,6 +75,7 @@ __all__ = [
     "read_model",
     "reliability",
     "render",
+    "reported_column",
     "score_tests",
     "sensitivity",
     "wald",

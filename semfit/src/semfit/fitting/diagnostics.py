@@ -314,14 +314,15 @@ def _missing(ending: Ending) -> Iterator[Row]:
             continue
         *pair, together = rarest_pair(sample, ending.layout.model.observed)
         if together < COVERAGE:
-            where, step = _in_group(pair, label), message("rests_on_few_rows")
-            yield _row("note", "rare_pair", where, step, share=together)
+            step = message("rests_on_few_rows")
+            yield _row("note", "rare_pair", _in_group(pair, label), step, share=together)
 
 
 def rarest_pair(sample: Sample, names: Sequence[str]) -> tuple[str, str, float]:
     """Return two variables and the share of rows that have both, the smallest there is."""
     together = (sample.seen * sample.counts[:, None]).T @ sample.seen / sample.n
-    i, j = np.unravel_index(np.argmin(together + np.eye(len(names))), together.shape)
+    place = np.unravel_index(np.argmin(together + np.eye(len(names))), together.shape)
+    i, j = map(int, place)
     return names[i], names[j], together[i, j]
 
 

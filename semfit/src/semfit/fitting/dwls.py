@@ -180,7 +180,8 @@ def _matrices(statistics: Statistics, p: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _starting_cov(model: Model, statistics: Sequence[Statistics]) -> np.ndarray:
     """Return the covariance matrix of responses and covariates, groups pooled, for the search."""
-    p, total = len(model.observed), 0.0
+    p = len(model.observed)
+    total = np.zeros((p, p))
     for group in statistics:
         cov, slopes = _matrices(group, p)
         fixed = np.isin(model.observed, model.covariates)

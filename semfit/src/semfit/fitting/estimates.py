@@ -1,15 +1,25 @@
 """Tidy results of a solution: estimates, standardised estimates, defined effects, R2, residuals."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from semfit.moments.implied import Implied, Structure
 from semfit.moments.normal import STEP
+from semfit.moments.sample import GroupFit
 from semfit.syntax.formula import evaluate
+from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout
+
+Places: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # op, places of lhs and of rhs
+Function: TypeAlias = Callable[[np.ndarray], np.ndarray]  # of the parameters
 
 Z95 = norm.ppf(0.975)
 NO_VARIATION = 1e-8  # a smaller standard error is that of a constant (a latent variance of 1)
@@ -30,20 +40,22 @@ class Point:
     """
 
     layout: Layout
-    structures: list
+    structures: list[Structure]
     theta: np.ndarray
     vcov: np.ndarray
 
-    def values(self, theta):
+    def values(self, theta: np.ndarray) -> np.ndarray:
         """Return the value of each row of the table, groups one after the other."""
         return np.concatenate([s.implied(theta).values for s in self.structures])
 
     @cached_property
-    def places(self):
+    def places(self) -> list[Places]:
         """What `standardised` needs to know of each row, group by group."""
         return [_places(self.layout, g) for g in range(len(self.structures))]
 
-    def standardised(self, theta, structures=None):
+    def standardised(
+        self, theta: np.ndarray, structures: Sequence[Structure] | None = None
+    ) -> np.ndarray:
         """Return the completely standardised value of each row.
 
         Loadings and paths: times sd of the predictor, over sd of the dependent variable, both
@@ -57,7 +69,7 @@ class Point:
             [_standardised(place, s.n_latent, s.implied(theta)) for place, s in parts]
         )
 
-    def defined(self, rows):
+    def defined(self, rows: np.ndarray) -> np.ndarray:
         """Return the value of each definition, given the value of each row of the table.
 
         Rows may be those of many draws, (r, draws); then so is what is returned.
@@ -70,7 +82,7 @@ class Point:
         return result
 
 
-def _places(layout, g):
+def _places(layout: Layout, g: int) -> Places:
     """Return op, and the place of lhs and rhs among the variables (latent ones first), of each row."""
     model, table = layout.model, layout.rows(g)
     place = {v: i for i, v in enumerate([*model.latents, *model.observed])}
@@ -78,7 +90,7 @@ def _places(layout, g):
     return table["op"].to_numpy(dtype=str), table["lhs"].map(place).to_numpy(), rhs
 
 
-def _standardised(places, n_latent, implied):
+def _standardised(places: Places, n_latent: int, implied: Implied) -> np.ndarray:
     (op, lhs, rhs), raw = places, implied.values
     variance, covariance = (op == "~~") & (lhs == rhs), (op == "~~") & (lhs != rhs)
     latent = np.diag(implied.latent_cov)[:n_latent]
@@ -95,12 +107,12 @@ def _standardised(places, n_latent, implied):
         return np.where(np.isfinite(scale), raw * scale, np.nan)
 
 
-def positive_root(variances):
+def positive_root(variances: np.ndarray) -> np.ndarray:
     """Return square roots, NaN for a negative variance (complex numbers would hide it)."""
     return np.sqrt(np.where(variances.real > 0, variances, np.nan))
 
 
-def derivative(function, theta):
+def derivative(function: Function, theta: np.ndarray) -> np.ndarray:
     """Return the derivatives (k, r) of a function of the parameters, by complex step.
 
     dg/dt = Im g(t + ih) / h.
@@ -109,7 +121,7 @@ def derivative(function, theta):
     return np.array(rows).reshape(len(theta), -1)
 
 
-def delta_method(function, point):
+def delta_method(function: Function, point: Point) -> tuple[np.ndarray, np.ndarray]:
     """Return (estimate, se) of functions of the parameters by the delta method."""
     estimate = function(point.theta)
     slopes = derivative(function, point.theta).reshape(len(point.theta), len(estimate))
@@ -119,7 +131,7 @@ def delta_method(function, point):
     return estimate, np.where(se > NO_VARIATION, se, np.nan)
 
 
-def wald(estimate, se):
+def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
     """Return estimate, se, z, two-sided p and the 95 % interval."""
     z = estimate / se
     return pd.DataFrame(
@@ -134,7 +146,7 @@ def wald(estimate, se):
     )
 
 
-def estimate_table(point):
+def estimate_table(point: Point) -> pd.DataFrame:
     """Return every parameter with its raw and fully standardised estimate.
 
     Parameters
@@ -160,7 +172,7 @@ def estimate_table(point):
     return pd.concat([table[["lhs", "op", "rhs", "group", "label"]], free, raw, std], axis=1)
 
 
-def defined_table(point):
+def defined_table(point: Point) -> pd.DataFrame:
     """Return the ``:=`` effects with delta-method standard errors.
 
     Returns
@@ -180,13 +192,13 @@ def defined_table(point):
     return pd.concat([names, raw, std], axis=1)
 
 
-def parameter_covariance(point):
+def parameter_covariance(point: Point) -> pd.DataFrame:
     """Return the covariance matrix of the free parameters, labelled. R: ``vcov(fit)``."""
     names = list(point.layout.parameters)
     return pd.DataFrame(point.vcov, index=names, columns=names)
 
 
-def r_squared_table(model, estimates):
+def r_squared_table(model: Model, estimates: pd.DataFrame) -> pd.DataFrame:
     """Return explained variance of every indicator and dependent variable.
 
     Returns
@@ -207,7 +219,7 @@ def r_squared_table(model, estimates):
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
-def residual_table(groups, labels):
+def residual_table(groups: Sequence[GroupFit], labels: Sequence[str]) -> pd.DataFrame:
     """Return residual correlations of all pairs of observed variables, the largest first.
 
     Parameters

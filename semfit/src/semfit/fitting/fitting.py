@@ -188,9 +188,12 @@ def fit(
     >>> import semfit
     >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; g ~ f + age")
     >>> fit = semfit.fit(model, semfit.example_data(), estimator="MLR")
-    >>> fit.message
-    ''
-    >>> fit.estimates.query("op == '~'")[["lhs", "rhs", "estimate", "se", "std_all"]].round(3)
+    >>> fit.converged, fit.n_used
+    (True, 200)
+    >>> fit.estimates.query("op == '~'")[["lhs", "rhs", "estimate", "se", "std_all"]].round(2)
+      lhs  rhs  estimate    se  std_all
+    6   g    f      0.54  0.10     0.51
+    7   g  age      0.19  0.05     0.27
     """
     from threadpoolctl import threadpool_limits
 

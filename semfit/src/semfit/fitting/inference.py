@@ -7,16 +7,19 @@ saturated model and N the number of rows (Yuan & Bentler 2000; Savalei 2010):
     robust     vcov = I^-1 J I^-1               X2 / c,  c = [tr(J1 I1^-1) - tr(J I^-1)] / df
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from semfit.moments import saturated
-from semfit.moments.implied import Structure
+from semfit.moments.implied import Implied, Structure
 from semfit.moments.normal import NormalObjective
-from semfit.moments.sample import LOG_2PI
-from semfit.syntax.model import parameter_row
+from semfit.moments.sample import LOG_2PI, Sample
+from semfit.syntax.model import Model, parameter_row
 from semfit.syntax.parameters import Layout
 
 
@@ -44,12 +47,12 @@ class Test:
     robust_scaling: float = np.nan
 
     @property
-    def scaled(self):
+    def scaled(self) -> float:
         """The scaled statistic."""
         return self.chisq / self.scaling + self.shift
 
 
-def invert(information):
+def invert(information: np.ndarray) -> np.ndarray | None:
     """Return the inverse of an information matrix, or None if it is not positive definite."""
     scale = np.sqrt(np.diag(information)) if len(information) else np.ones(0)
     if not np.all(scale > 0):
@@ -60,7 +63,7 @@ def invert(information):
     return np.linalg.inv(scaled) / np.outer(scale, scale)
 
 
-def information_of(objective, theta, expected):
+def information_of(objective: NormalObjective, theta: np.ndarray, expected: bool) -> np.ndarray:
     """Return the expected or observed information at theta: (k, k)."""
     return objective.score(theta)[1] / 2 if expected else objective.observed_information(theta)
 
@@ -80,7 +83,7 @@ def covariance(objective: NormalObjective, theta: np.ndarray, robust: bool) -> n
     return bread @ (scores.T @ scores) @ bread
 
 
-def saturated_trace(samples, model, mean_structure):
+def saturated_trace(samples: Sequence[Sample], model: Model, mean_structure: bool) -> float:
     """Return tr(J1 I1^-1) of the saturated model; it does not depend on the fitted model.
 
     The ratio to the number of its moments is the scaling factor of the saturated model.
@@ -94,7 +97,7 @@ def saturated_trace(samples, model, mean_structure):
     return total
 
 
-def yuan_bentler(objective, theta, df, trace):
+def yuan_bentler(objective: NormalObjective, theta: np.ndarray, df: int, trace: float) -> float:
     """Return the scaling factor of the chi-square ("Mplus variant"); NaN without df.
 
     R: ``fitMeasures(fit, "chisq.scaling.factor")`` with ``estimator = "MLR"``.
@@ -107,7 +110,9 @@ def yuan_bentler(objective, theta, df, trace):
     return factor if factor > 0 else np.nan
 
 
-def fiml_corrected(objective, theta, df, model, robust):
+def fiml_corrected(
+    objective: NormalObjective, theta: np.ndarray, df: int, model: Model, robust: bool
+) -> tuple[float, float]:
     """Return (chisq, scaling) for robust fit measures with missing values.
 
     Zhang & Savalei (2023): the discrepancy between EM's moments and the model, as if complete, and
@@ -132,7 +137,7 @@ def fiml_corrected(objective, theta, df, model, robust):
     return chisq, _trace(blocks, bread) / df
 
 
-def _discrepancy(sample, implied):
+def _discrepancy(sample: Sample, implied: Implied) -> float:
     """N F of the normal likelihood at the saturated moments, as if they were of complete rows."""
     gap = sample.mean - implied.mean
     inverse = np.linalg.inv(implied.cov)
@@ -141,7 +146,9 @@ def _discrepancy(sample, implied):
     return sample.n * value
 
 
-def _weights(sample, moments, robust):
+def _weights(
+    sample: Sample, moments: saturated.Moments, robust: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (I1, complete-data I1, J1) of one group."""
     missing = saturated.information(sample, sample.mean, sample.cov, moments)
     complete = saturated.complete_information(sample.n, sample.cov, moments)
@@ -151,7 +158,9 @@ def _weights(sample, moments, robust):
     return missing, complete, scores.T @ scores
 
 
-def _trace(blocks, bread):
+def _trace(
+    blocks: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]], bread: np.ndarray
+) -> float:
     """Return tr(M C), M the covariance of the residual moments, C the complete-data weight.
 
     M = P J P' with P = I1^-1 - Delta bread Delta', group by group and between groups.
@@ -165,7 +174,14 @@ def _trace(blocks, bread):
     return total
 
 
-def test(objective, theta, df, h1, model, trace=None):
+def test(
+    objective: NormalObjective,
+    theta: np.ndarray,
+    df: int,
+    h1: float,
+    model: Model,
+    trace: float | None = None,
+) -> Test:
     """Return the `Test` of a solution.
 
     Parameters
@@ -180,7 +196,7 @@ def test(objective, theta, df, h1, model, trace=None):
         From `saturated_trace`: then the test is scaled (MLR).
     """
     robust = trace is not None
-    scaling = yuan_bentler(objective, theta, df, trace) if robust else np.nan
+    scaling = np.nan if trace is None else yuan_bentler(objective, theta, df, trace)
     chisq = objective.value(theta) - h1
     if all(sample.complete for sample in objective.samples):
         corrected = (chisq, scaling)
@@ -189,7 +205,9 @@ def test(objective, theta, df, h1, model, trace=None):
     return Test(chisq, df, scaling, 0.0, *corrected)
 
 
-def baseline_model(model, samples, layout):
+def baseline_model(
+    model: Model, samples: Sequence[Sample], layout: Layout
+) -> tuple[NormalObjective, np.ndarray]:
     """Return (objective, theta) of the model in which nothing is related.
 
     Every variable has its own mean and variance; those of covariates, and their covariances, are
@@ -222,7 +240,7 @@ def baseline_model(model, samples, layout):
     return NormalObjective(structures, samples, len(names)), theta
 
 
-def _own_moments(model, sample, mean_structure):
+def _own_moments(model: Model, sample: Sample, mean_structure: bool) -> np.ndarray:
     """Return variances, then means, of what is observed of each variable but covariates."""
     others = [i for i, name in enumerate(model.observed) if name not in model.covariates]
     have = sample.counts @ sample.seen
@@ -233,7 +251,7 @@ def _own_moments(model, sample, mean_structure):
     return np.concatenate(parts)
 
 
-def covariate_deviance(model, samples):
+def covariate_deviance(model: Model, samples: Sequence[Sample]) -> float:
     """Return the deviance of the fixed covariates alone, by which likelihoods are conditional."""
     places = [i for i, name in enumerate(model.observed) if name in model.covariates]
     total = 0.0

@@ -1,9 +1,17 @@
 """Fit measures, as lavaan defines them (``fitMeasures()``, likelihood "normal", fixed.x)."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
+
+from semfit.fitting.inference import Test
+from semfit.moments.sample import GroupFit
+from semfit.syntax.model import Model
 
 MEASURES = (
     "npar",
@@ -32,14 +40,23 @@ COLUMNS = ("standard", "scaled", "robust")
 CLOSE_FIT = 0.05
 
 
-def degrees_of_freedom(model, npar, n_groups=1, mean_structure=False):
+def degrees_of_freedom(
+    model: Model, npar: int, n_groups: int = 1, mean_structure: bool = False
+) -> int:
     """Return moments minus parameters; the moments of fixed covariates are no data."""
     p, q = len(model.observed), len(model.covariates)
     moments = p * (p + 1) // 2 - q * (q + 1) // 2 + (p - q if mean_structure else 0)
     return moments * n_groups - npar
 
 
-def measure_table(npar, df, groups, test, baseline, likelihood=None):
+def measure_table(
+    npar: int,
+    df: int,
+    groups: Sequence[GroupFit],
+    test: Test | None,
+    baseline: Test | None,
+    likelihood: tuple[float, float] | None = None,
+) -> pd.DataFrame:
     """Return the fit measures.
 
     Parameters
@@ -72,7 +89,7 @@ def measure_table(npar, df, groups, test, baseline, likelihood=None):
     n = sum(group.n for group in groups)
     table = pd.DataFrame(np.nan, index=list(MEASURES), columns=list(COLUMNS))
     table.loc[["npar", "n", "df"], "standard"] = npar, n, df
-    if test is not None:
+    if test is not None and baseline is not None:
         least_squares = any(group.ordered.any() for group in groups)
         size = (n - len(groups) if least_squares else n), len(groups)  # as in their chi-squares
         standard = _fit(test.chisq, test.df, baseline.chisq, baseline.df, *size)
@@ -86,12 +103,44 @@ def measure_table(npar, df, groups, test, baseline, likelihood=None):
     return table.rename_axis("measure").reset_index()
 
 
-def _enter(table, column, values):
+def reported_column(measures: pd.DataFrame, measure: str = "cfi") -> str:
+    """Return the column of fit measures to report: the most robust one that is known.
+
+    Parameters
+    ----------
+    measures : DataFrame
+        The `measures` of a fit.
+    measure : str
+        The measure to be reported. Of the chi-square there is no robust column: "scaled" or
+        "standard".
+
+    Returns
+    -------
+    str
+        "robust", else "scaled", else "standard"; "" if none is known (no solution). R: none.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> model = semfit.read_model("f =~ x1 + x2 + x3 + x4")
+    >>> fit = semfit.fit(model, semfit.example_data(), estimator="MLR")
+    >>> semfit.reported_column(fit.measures)
+    'robust'
+    >>> semfit.reported_column(fit.measures, "chisq")
+    'scaled'
+    """
+    row = measures.set_index("measure").loc[measure]
+    return next((c for c in COLUMNS[::-1] if c in row.index and pd.notna(row[c])), "")
+
+
+def _enter(table: pd.DataFrame, column: str, values: Mapping[str, float]) -> None:
     for name, value in values.items():
         table.loc[name, column] = float(value)
 
 
-def _fit(chisq, df, baseline_chisq, baseline_df, n, n_groups):
+def _fit(
+    chisq: float, df: int, baseline_chisq: float, baseline_df: int, n: int, n_groups: int
+) -> dict[str, float]:
     chisq = max(chisq, 0.0) if df else 0.0
     values = {"chisq": chisq, "df": df, "pvalue": chi2.sf(chisq, df) if df else np.nan}
     values |= {"baseline_chisq": baseline_chisq, "baseline_df": baseline_df}
@@ -99,7 +148,7 @@ def _fit(chisq, df, baseline_chisq, baseline_df, n, n_groups):
     return values | rmsea(chisq, df, n, n_groups)
 
 
-def _scaled(test, baseline, n, n_groups):
+def _scaled(test: Test, baseline: Test, n: int, n_groups: int) -> dict[str, float]:
     """Return the measures from the scaled chi-square; rmsea as lavaan's ``rmsea.scaled``."""
     values = _fit(test.scaled, test.df, baseline.scaled, baseline.df, n, n_groups)
     if test.shift == 0:  # lavaan: the unscaled chi-square, with tr(U Gamma) degrees of freedom
@@ -108,7 +157,7 @@ def _scaled(test, baseline, n, n_groups):
     return values | factors
 
 
-def _robust(test, baseline, n, n_groups):
+def _robust(test: Test, baseline: Test, n: int, n_groups: int) -> dict[str, float]:
     """Return cfi, tli and rmsea with the population value of the unscaled ones."""
     c, c_baseline = test.robust_scaling, baseline.robust_scaling
     values = incremental(
@@ -117,7 +166,14 @@ def _robust(test, baseline, n, n_groups):
     return values | rmsea(test.robust_chisq, test.df, n, n_groups, c)
 
 
-def incremental(chisq, df, baseline_chisq, baseline_df, scaling=1.0, baseline_scaling=1.0):
+def incremental(
+    chisq: float,
+    df: int,
+    baseline_chisq: float,
+    baseline_df: int,
+    scaling: float = 1.0,
+    baseline_scaling: float = 1.0,
+) -> dict[str, float]:
     """Return cfi = 1 - (X2-c df)+ / max(X2-c df, X2b-cb dfb)+ and tli, both 1 where undefined."""
     excess = chisq - scaling * df
     baseline_excess = baseline_chisq - baseline_scaling * baseline_df
@@ -128,7 +184,9 @@ def incremental(chisq, df, baseline_chisq, baseline_df, scaling=1.0, baseline_sc
     return {"cfi": cfi, "tli": tli}
 
 
-def rmsea(chisq, df, n, n_groups=1, scaling=1.0):
+def rmsea(
+    chisq: float, df: float, n: int, n_groups: int = 1, scaling: float = 1.0
+) -> dict[str, float]:
     """Return sqrt(G (X2 - c df)+ / (N df)), its 90 % interval and the p-value of close fit.
 
     The interval and the p-value are of the scaled statistic X2 / c (Li & Bentler 2006).
@@ -145,12 +203,12 @@ def rmsea(chisq, df, n, n_groups=1, scaling=1.0):
     return {"rmsea": point, **ends, "rmsea_pvalue": close}
 
 
-def _noncentrality(chisq, df, level):
+def _noncentrality(chisq: float, df: float, level: float) -> float:
     """Return the noncentrality at which P(X2 <= chisq) equals `level`, 0 if there is none."""
     if chi2.cdf(chisq, df) <= level:
         return 0.0
 
-    def gap(ncp):
+    def gap(ncp: float) -> float:
         return ncx2.cdf(chisq, df, ncp) - level
 
     high = max(chisq, 1.0)
@@ -159,7 +217,7 @@ def _noncentrality(chisq, df, level):
     return brentq(gap, 1e-9, high, xtol=1e-10)
 
 
-def _srmr(groups):
+def _srmr(groups: Sequence[GroupFit]) -> float:
     """Return the root mean square of standardised residuals, groups weighted by their size."""
     values = []
     for group in groups:
@@ -175,7 +233,7 @@ def _srmr(groups):
     return np.average(values, weights=[group.n for group in groups])
 
 
-def _gfi(groups):
+def _gfi(groups: Sequence[GroupFit]) -> dict[str, float]:
     """Return gfi = 1 - tr[(W(S-Sigma))^2] / tr[(W S)^2], W = Sigma^-1.
 
     The moments of fixed covariates are no data: they are left out of S in the denominator.
@@ -189,7 +247,7 @@ def _gfi(groups):
     return {"gfi": 1 - np.trace(misfit @ misfit) / np.trace(total @ total)}
 
 
-def _likelihood(likelihood, npar, n):
+def _likelihood(likelihood: tuple[float, float] | None, npar: int, n: int) -> dict[str, float]:
     """Return log-likelihoods, aic and bic."""
     if likelihood is None:
         return {}

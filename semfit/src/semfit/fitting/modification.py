@@ -99,7 +99,8 @@ def candidates(layout: Layout, place: int) -> list[Row]:
 
 def _key(lhs: str, op: str, rhs: str) -> Row:
     """Return what identifies a parameter: a covariance has no direction."""
-    return (op, *sorted((lhs, rhs))) if op == "~~" else (op, lhs, rhs)
+    first, second = sorted((lhs, rhs)) if op == "~~" else (lhs, rhs)
+    return op, first, second
 
 
 def _score_tests(
@@ -139,7 +140,8 @@ def _derivatives(
     }
     effect |= {name: implied.total[:, j] for name, j in eta.items()}
     covariate = np.isin(structure.observed, structure.covariates)
-    parts, owner, none = [], [], np.zeros(structure.m)
+    owner, none = [], np.zeros(structure.m)
+    parts: list[tuple[np.ndarray, np.ndarray, float, np.ndarray]] = []
     for place, (lhs, op, rhs) in enumerate(rows):
         if op == "~~":
             part = effect[lhs], effect[rhs] * (0.5 if lhs == rhs else 1.0), 0.0, none
@@ -157,8 +159,8 @@ def _derivatives(
         owner.append(place)
     for place, (lhs, op, _) in enumerate(rows):
         if op == "~" and lhs in structure.covariates:
-            u, v, s, _ = parts[place]
-            parts.append((u * covariate, -v * covariate, -s, none))
+            part = parts[place]
+            parts.append((part[0] * covariate, -part[1] * covariate, -part[2], none))
             owner.append(place)
     u, v, s, reach = (np.array(column).T for column in zip(*parts, strict=True))
     return Derivatives(u, v, s), reach, np.array(owner)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from semfit.messages import Message, message
+from semfit.moments.sample import Sample
+from semfit.syntax.model import Model
 
 COLLINEAR = 1e-10  # smallest eigenvalue of the correlation matrix
 INVOLVED = 1e-4  # weight of a variable in a linear dependence
@@ -35,16 +39,16 @@ class Selected:
         Why rows were dropped.
     """
 
-    frames: list
-    groups: tuple
-    group_rows: list
+    frames: list[pd.DataFrame]
+    groups: tuple[str, ...]
+    group_rows: list[int]
     rows: pd.DataFrame
     n_rows: int
     dropped: pd.Index
     reason: list[Message]
 
 
-def select_rows(model, data, options):
+def select_rows(model: Model, data: pd.DataFrame, options: Mapping[str, Any]) -> Selected:
     """Return the rows of a fit as `Selected`; see `fitting.fit` for which are dropped."""
     frame = model_frame(model, data)
     if options["missing"] == "listwise":
@@ -69,7 +73,7 @@ def select_rows(model, data, options):
     return Selected(frames, groups, sizes, rows, len(data), data.index[~used], reason)
 
 
-def _check_left(frame, used, missing, label):
+def _check_left(frame: pd.DataFrame, used: np.ndarray, missing: str, label: str) -> None:
     """Refuse a group in which every row is dropped; the message names what is missing most."""
     if used.any():
         return
@@ -83,11 +87,13 @@ def _check_left(frame, used, missing, label):
     )
 
 
-def _here(label):
+def _here(label: str) -> str:
     return f" in group {label}" if label else ""
 
 
-def group_labels(model, data, group):
+def group_labels(
+    model: Model, data: pd.DataFrame, group: str | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the group label of each row (None where missing), and the labels in order.
 
     Raises
@@ -116,7 +122,7 @@ def group_labels(model, data, group):
     return labels, tuple(names.values())
 
 
-def _values_in_order(column, group):
+def _values_in_order(column: pd.Series, group: str) -> list[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [value for value in column.cat.categories if (column == value).any()]
     try:
@@ -127,12 +133,12 @@ def _values_in_order(column, group):
         ) from None
 
 
-def _label(value):
+def _label(value: Any) -> str:
     """Return a value as text, 1.0 as "1"."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def model_frame(model, data):
+def model_frame(model: Model, data: pd.DataFrame) -> pd.DataFrame:
     """Return the model's observed variables as float64.
 
     Raises
@@ -157,7 +163,7 @@ def model_frame(model, data):
     return pd.DataFrame({name: _numeric(data[name]) for name in model.observed}, index=data.index)
 
 
-def _check_present(model, columns):
+def _check_present(model: Model, columns: Sequence[Hashable]) -> None:
     absent = [name for name in model.observed if name not in columns]
     if not absent:
         return
@@ -169,14 +175,14 @@ def _check_present(model, columns):
     )
 
 
-def _closest(name, columns):
+def _closest(name: Hashable, columns: Iterable[Hashable]) -> str:
     """Return the column that a name may stand for, as a hint; capitals do not count."""
     lower = {str(column).lower(): str(column) for column in columns}
     close = difflib.get_close_matches(str(name).lower(), lower, 1)
     return f" (closest: {lower[close[0]]!r})" if close else ""
 
 
-def _numeric(column):
+def _numeric(column: pd.Series) -> np.ndarray:
     """Return a column as float64 values, NaN where missing."""
     name = column.name
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
@@ -190,7 +196,7 @@ def _numeric(column):
     return values
 
 
-def _example(column):
+def _example(column: pd.Series) -> str:
     """Return the type of a column, a value that is no number, and what to do."""
     values = column.dropna().astype(object)
     odd = [v for v in values if pd.isna(pd.to_numeric(v, errors="coerce"))]
@@ -200,7 +206,7 @@ def _example(column):
     return f"(dtype {column.dtype}{example}): recode it to numbers"
 
 
-def check_sample(kept, n_rows, label=""):
+def check_sample(kept: pd.DataFrame, n_rows: int, label: str = "") -> None:
     """Refuse rows from which no covariance matrix can be modelled.
 
     Parameters
@@ -241,7 +247,7 @@ def check_sample(kept, n_rows, label=""):
         )
 
 
-def _check_values(kept, here):
+def _check_values(kept: pd.DataFrame, here: str) -> None:
     if not len(kept):
         raise ValueError(
             f"None of the 0 rows{here} has values: check the file, or the query that chose the rows."
@@ -251,7 +257,7 @@ def _check_values(kept, here):
         raise ValueError(f"No value at all{here}: {', '.join(empty)}. Leave it out of the model.")
 
 
-def _check_spread(kept, here):
+def _check_spread(kept: pd.DataFrame, here: str) -> None:
     _check_values(kept, here)
     spread = kept.max() - kept.min()
     constant = spread.index[~(spread > 0)].tolist()
@@ -272,7 +278,7 @@ def _check_spread(kept, here):
         )
 
 
-def check_moments(sample, names, label=""):
+def check_moments(sample: Sample, names: Sequence[str], label: str = "") -> None:
     """Refuse rows with missing values whose covariance matrix (of EM) is singular.
 
     Parameters
@@ -288,7 +294,9 @@ def check_moments(sample, names, label=""):
         check_collinear(sample.cov / np.outer(scale, scale), names, _here(label), missing=True)
 
 
-def check_collinear(correlations, names, here="", missing=False):
+def check_collinear(
+    correlations: np.ndarray, names: Iterable[str], here: str = "", missing: bool = False
+) -> None:
     """Refuse a singular correlation matrix; the message names the variables involved."""
     values, vectors = np.linalg.eigh(correlations)
     if values[0] >= COLLINEAR:

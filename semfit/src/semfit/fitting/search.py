@@ -60,14 +60,12 @@ def find(
         See `start_vector` and `semopy_bridge.load`.
     """
     ends, iterations = semopy_search(layout.model, cov, data)
-    found = None
+    tries = []
     for values in ends:
-        again = scoring(objective, start_vector(layout, values, means, thresholds))
-        if found is None or again.converged:
-            found = again
-        if found.converged:
-            break
-    return found, iterations
+        tries.append(scoring(objective, start_vector(layout, values, means, thresholds)))
+        if tries[-1].converged:
+            return tries[-1], iterations
+    return tries[0], iterations
 
 
 def scoring(objective: Objective, start: np.ndarray) -> Found:
@@ -242,14 +240,15 @@ def start_vector(
         (row.lhs, row.op, row.rhs): values.get(row.parameter, row.value)
         for row in layout.model.parameters.itertuples()
     }
-    observed, start = list(layout.model.observed), {}
+    observed = list(layout.model.observed)
+    start: dict[str, float] = {}
     for g, group in enumerate(layout.groups):
         rows = layout.table[(layout.table["group"] == group) & (layout.table["parameter"] != "")]
         for row in rows.itertuples():
             if row.op == "~1":
                 value = means[g][observed.index(row.lhs)] if row.lhs in observed else 0.0
             elif row.op == "|":
-                value = thresholds[g][row.lhs, row.rhs]
+                value = (thresholds or [])[g][row.lhs, row.rhs]
             else:
                 value = 1.0 if row.op == "~*~" else base[row.lhs, row.op, row.rhs]
             start.setdefault(row.parameter, value)

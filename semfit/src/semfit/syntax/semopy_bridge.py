@@ -31,10 +31,21 @@ Effects: TypeAlias = dict[str, dict[str, dict[str, Any]]]  # operator, lhs, rhs 
 class Described(Protocol):
     """What is needed of a `model.Model`."""
 
-    observed: tuple[str, ...]
-    latents: tuple[str, ...]
-    covariates: tuple[str, ...]
-    parameters: pd.DataFrame
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Observed variables."""
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """Latent variables."""
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Observed variables that nothing predicts."""
+
+    @property
+    def parameters(self) -> pd.DataFrame:
+        """The table of parameters."""
 
 
 def parsed(text: str) -> tuple[Effects, Mapping[str, Any]]:
@@ -47,6 +58,8 @@ def parsed(text: str) -> tuple[Effects, Mapping[str, Any]]:
 
 class CompleteModel(semopy.Model):
     """semopy's model with exactly the parameters of a `model.Model`, none added."""
+
+    parameters: dict[str, Any]
 
     def __init__(self, model: Described, structural: Sequence[str]) -> None:
         self.spec, self.structural_names = model, structural

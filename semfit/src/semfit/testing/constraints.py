@@ -260,6 +260,7 @@ def layout_with(one: Fit, equal: Sequence[str], free: Sequence[str]) -> Layout:
 
 def refit(one: Fit, layouts: Iterable[Layout]) -> list[Refit]:
     """Return a `Refit` for each layout of the model of a fit, starting from its estimates."""
+    assert one.test is not None
     tested = estimator_of(one.estimator).tester(one.layout, one.objective)
     values, result = one.point.values(one.point.theta), []
     for layout in layouts:

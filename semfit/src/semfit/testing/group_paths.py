@@ -106,7 +106,8 @@ def path_differences(
     if "regressions" in equal:
         raise ValueError("Regressions are what is compared: leave them out of equal=.")
     model, dropped = _varying(model, data, group, missing)
-    options = {"estimator": estimator, "missing": missing, "group": group, "ordered": ordered}
+    options: dict[str, Any] = {"estimator": estimator, "missing": missing, "group": group}
+    options["ordered"] = ordered
     one = fit(model, data, **options, equal=equal, free=free, labels="by_group")
     if not one.converged or not np.isfinite(one.point.vcov).all():
         raise ValueError(f"Paths cannot be compared without standard errors: {one.message}")

@@ -265,7 +265,8 @@ def invariance(
     if measurement_only:
         model = measurement_model(model)
     free = tuple([free] if isinstance(free, str) else free)
-    options = {"estimator": estimator, "missing": missing, "group": group, "ordered": ordered}
+    options: dict[str, Any] = {"estimator": estimator, "missing": missing, "group": group}
+    options["ordered"] = ordered
     fits = {
         step: fit(model, data, **options, equal=known[step], free=free, labels="by_group")
         for step in steps
