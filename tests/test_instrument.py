@@ -225,9 +225,38 @@ def test_min_answered_is_half_rounded_up_unless_given(instrument):
     assert given["mot_pr"] == 2 and given["use_score"] == 2 and given["use_frequency"] == 5
 
 
+def test_codes_that_count_together(instrument):
+    assert instrument.share("use_twitter", "weekly") == [3, 4, 5]
+    assert instrument.share("use_twitter", "active") == [2, 3, 4, 5]
+    assert instrument.share("exp_twitter", "likely") == [4, 5]
+    assert instrument.share("prep_policy", "agree") == [4, 5]
+    assert instrument.share("prep_policy", "disagree") == [1, 2]
+
+
+def test_contrasts_leave_out_listening_and_crises(instrument):
+    ways, aims = instrument.contrasts["ways"], instrument.contrasts["aims"]
+    assert sorted(ways.interactive + ways.other) == sorted(instrument.block("ways"))
+    left_out = {*instrument.block("motivation")} - {*aims.interactive, *aims.other}
+    assert left_out == {"mot_monitoring", *instrument.construct("mot_crisis").items}
+
+
+def test_a_wave_has_the_contrasts_and_blocks_of_what_it_asked():
+    ways = ["way_initiate", "way_feedback", "way_innovation"]
+    gone = [*ways, "mot_questions", "env_customers", "env_competitors", "env_partners"]
+    wave = load_wave(Project(ROOT), "2012").model_copy(
+        update={"not_in_wave": [*gone, "env_sector"]}
+    )
+    assert list(wave.questions.contrasts) == ["aims"]  # of ways one side is empty
+    assert wave.questions.contrasts["aims"].interactive == ["mot_dialogue", "mot_complaints"]
+    assert "environment" in wave.instrument.in_model
+    assert "environment" not in wave.questions.in_model and "ways" in wave.questions.in_model
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
+        (lambda i: i.share("use_twitter", "weekl"), "no share 'weekl'. Closest: weekly"),
+        (lambda i: i.share("culture_score", "agree"), "no share 'agree'"),
         (lambda i: i.label("use_twiter"), "no variable 'use_twiter'. Closest: use_twitter"),
         (lambda i: i.codes("use_twiter"), "no variable 'use_twiter'. Closest: use_twitter"),
         (lambda i: i.block("way"), "no block 'way', or this wave did not ask it. Closest: ways"),
@@ -466,6 +495,30 @@ INSTRUMENT_FAULTS = {
         ("[mot_leads, per_turnover]", 1),
         "pairs.4",
         "per_turnover stands in pairs 2 times",
+    ),
+    "share with a code that is not there": (
+        [("weekly: [3, 4, 5]", "weekly: [3, 4, 6]")],
+        ("weekly: [3, 4, 6]", 1),
+        "scales.frequency.shares.weekly",
+        "the scale has no code 6",
+    ),
+    "contrast with an unknown item": (
+        [("[way_spread, way_listen, way_respond]", "[way_spread, way_listening, way_respond]")],
+        ("  ways:", 2),
+        "contrasts.ways",
+        "unknown item 'way_listening'. Closest: way_listen",
+    ),
+    "contrast with one side": (
+        [("    other: [way_spread, way_listen, way_respond]\n", "")],
+        ("  ways:", 2),
+        "contrasts.ways.other",
+        "this key is missing",
+    ),
+    "unknown block in the model": (
+        [("in_model: [culture, ", "in_model: [cultures, ")],
+        ("in_model:", 1),
+        "in_model",
+        "unknown block 'cultures'. Closest: culture",
     ),
 }
 
