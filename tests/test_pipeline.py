@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 
 import nbformat
+import pandas as pd
 import pytest
 from nbformat.v4 import new_output
 
+import semfit
 from conftest import FOLDER, PARAMETERS, REPOSITORY, write_notebook
 from mkb21.run import pipeline, provenance
 from mkb21.run.paths import Project
@@ -558,6 +561,15 @@ def test_the_summary_says_which_column_of_fit_it_gives(small):
         "Model: chi-square (scaled) 450.0 (df 400), p = .043; robust: CFI .96, TLI .95, "
         "RMSEA .03 [90% CI .01, .06]; SRMR .04"
     ) in pipeline.summary(small, "2012")
+
+
+@pytest.mark.parametrize("known", list(product([0.9, float("nan")], repeat=3)))
+def test_the_column_of_fit_is_the_one_that_semfit_reports(known):
+    """The command has the rule once more, as it may not wait for pandas."""
+
+    row = dict(zip(("standard", "scaled", "robust"), known, strict=True))
+    measures = pd.DataFrame([{"measure": "cfi"} | row])
+    assert pipeline.reported_column(row) == semfit.reported_column(measures)
 
 
 def test_the_summary_of_a_model_without_solution_has_no_fit(small):

@@ -74,6 +74,7 @@ def interval(low: float, high: float, decimals: int, language: str) -> str:
 def reported_column(row: Mapping[str, float]) -> str:
     """Which column of a fit measure is reported: robust, else scaled, else standard; "" for none.
 
-    `row` holds the values of that measure by column; NaN where there is none.
+    `row` holds the values of that measure by column; NaN where there is none. This is the rule of
+    `semfit.reported_column`, which takes pandas along; a test holds them together.
     """
     return next((c for c in ("robust", "scaled", "standard") if not _unknown(row.get(c))), "")
