@@ -1,14 +1,16 @@
 """Trouble: what is refused or reported names the parameter or the items, and the next step."""
 
+import json
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import semfit as sem
-from semfit.fitting import search
+from semfit.fitting import diagnostics, search
 from semfit.fitting.diagnostics import kurtosis
 from semfit.moments import sample
 
@@ -354,6 +356,142 @@ def test_units_may_differ_by_a_million(data):
     np.testing.assert_allclose(one.estimates["std_all"], other.estimates["std_all"], atol=1e-6)
     row = row_of(one.problems, "variances differ by a factor 1e+18")
     assert row["where"] == "x2, x7"
+
+
+# ---- reported: where a caution begins ------------------------------------------------------------
+
+
+def codes(table):
+    return set(table["code"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [  # six parameters: five cases of each are 30
+        (29, {"cases_per_parameter"}),
+        (30, {"few_cases"}),
+        (31, {"few_cases"}),
+        (99, {"few_cases"}),
+        (100, set()),
+        (101, set()),
+    ],
+)
+def test_where_cases_are_few(data, rows, expected):
+    found = codes(problems(data.head(rows), VISUAL))
+    assert found & {"cases_per_parameter", "few_cases"} == expected
+
+
+@pytest.mark.parametrize(("second", "noted"), [(99, True), (100, False), (101, False)])
+def test_where_a_group_is_small(data, second, noted):
+    parts = data.head(100 + second).assign(part=["a"] * 100 + ["b"] * second)
+    found = problems(parts, VISUAL, group="part")
+    assert ("few_cases_in_group" in codes(found)) is noted
+    if noted:
+        assert row_of(found, "few cases in a group")["where"] == "b (99)"
+
+
+@pytest.mark.parametrize(("lost", "noted"), [(14, False), (15, False), (16, True)])
+def test_where_dropped_rows_are_many(data, lost, noted):
+    gaps = data.head(300).copy()
+    gaps.loc[: lost - 1, "x1"] = np.nan
+    assert ("rows_dropped" in codes(problems(gaps, VISUAL))) is noted
+
+
+@pytest.mark.parametrize(("lost", "noted"), [(89, False), (90, False), (91, True)])
+def test_where_missing_values_are_many(data, lost, noted):
+    gaps = data.head(300).copy()  # 900 values
+    gaps.loc[: lost - 1, "x1"] = np.nan
+    assert ("values_missing" in codes(problems(gaps, VISUAL, missing="fiml"))) is noted
+
+
+@pytest.mark.parametrize(("left", "noted"), [(29, True), (30, False), (31, False)])
+def test_where_a_pair_is_rare(data, left, noted):
+    gaps = data.head(300).copy()
+    gaps.loc[left:, "x1"] = np.nan
+    assert ("rare_pair" in codes(problems(gaps, VISUAL, missing="fiml"))) is noted
+
+
+def ending_with(variances):
+    """What `diagnostics._data` reads of a fit of one group: two variables, complete, ML."""
+    group = SimpleNamespace(
+        sample_cov=np.diag(variances), names=("x", "y"), fixed=np.zeros(2, bool)
+    )
+    sample = SimpleNamespace(complete=True, data=np.zeros((10, 2)))
+    way = SimpleNamespace(corrected=False)
+    return SimpleNamespace(groups=lambda: [("", group, sample)], way=way)
+
+
+def test_where_units_and_kurtosis_are_noted(monkeypatch):
+    monkeypatch.setattr(diagnostics, "kurtosis", lambda values: 5.0)
+    assert [*diagnostics._data(ending_with([1000.0, 1.0]))] == []
+    (row,) = diagnostics._data(ending_with([1000.5, 1.0]))
+    assert row["code"] == "variances_differ" and row["where"] == "x, y"
+    monkeypatch.setattr(diagnostics, "kurtosis", lambda values: 5.001)
+    (row,) = diagnostics._data(ending_with([1.0, 1.0]))
+    assert row["code"] == "not_normal"
+
+
+def estimates_of(*rows):
+    columns = "lhs op rhs group estimate ci_low ci_high std_all".split()
+    return pd.DataFrame([[*r[:3], "", *r[3:]] for r in rows], columns=columns)
+
+
+def test_where_an_estimate_is_improper():
+    edge = estimates_of(
+        ("a", "~~", "a", 0.0, -1.0, 1.0, 0.0),
+        ("f", "~~", "g", 1.0, 0.5, 1.5, 1.0),
+        ("f", "=~", "a", 1.0, 0.5, 1.5, -1.0),
+        ("g", "~", "f", 1.0, 0.5, 1.5, 1.0),
+    )
+    assert [*diagnostics._improper(edge)] == []
+    edge["std_all"] *= 1.001
+    edge.loc[0, "estimate"] = -0.001
+    beyond = [row["code"] for row in diagnostics._improper(edge)]
+    assert beyond == ["negative_variance_interval", "correlation_beyond_one", "path_beyond_one"]
+    edge.loc[0, "estimate"] = 0.0
+    assert "loading_beyond_one" in [row["code"] for row in diagnostics._improper(edge)]
+
+
+@pytest.mark.parametrize(
+    ("high", "step"), [(-0.001, "not chance"), (0.0, "may be"), (0.1, "may be")]
+)
+def test_where_a_negative_variance_is_chance(high, step):
+    (row,) = diagnostics._improper(estimates_of(("a", "~~", "a", -0.5, -1.0, high, -0.5)))
+    assert row["next_step"].startswith(step)
+
+
+def test_where_a_loading_is_of_the_opposite_sign():
+    def noted(*loadings):
+        rows = [("f", "=~", f"x{i}", v, 0.0, 1.0, v) for i, v in enumerate(loadings)]
+        return [row["where"] for row in diagnostics._opposite(estimates_of(*rows))]
+
+    assert noted(0.5, 0.5, -0.5) == ["f =~ x2"]
+    assert noted(0.5, 0.5, -0.3) == [] and noted(0.5, 0.5, -0.31) == ["f =~ x2"]
+    assert noted(0.5, -0.5) == [] and noted(0.5, 0.5, -0.5, -0.5) == []
+
+
+# ---- reported: codes -----------------------------------------------------------------------------
+
+
+def test_what_is_reported_can_be_told_in_another_language(data):
+    data.loc[:80, "x1"] = np.nan
+    model = "visual =~ x1 + x2 + x3 + x9\nspeed =~ x7 + x8\nvisual ~~ speed"
+    fits = [
+        sem.fit(sem.read_model(model), data[data["school"] == "Pasteur"]),
+        sem.fit(sem.read_model(HS), data[70:240], group="school", missing="fiml"),
+        sem.fit(sem.read_model("f =~ x1 + x2 + x3"), data, "MLR"),
+    ]
+    rows = pd.concat([fit.problems for fit in fits])
+    assert len(codes(rows)) >= 6 and codes(rows) <= set(sem.MESSAGES)
+    for row in rows.itertuples():
+        values = json.loads(row.values)
+        again = [sem.render(c, values) for c in (row.code, "problem_where", "problem_next_step")]
+        assert again == [row.what, row.where, row.next_step]
+        assert row.values == json.dumps(values, sort_keys=True, ensure_ascii=False)
+    for fit in fits:
+        assert fit.message == " ".join(sem.render(*part) for part in fit.message_parts)
+    assert fits[0].message.startswith("ML, 75 of 156 rows used (81 dropped: a value missing on one")
+    assert fits[1].message.startswith("ML, full information for missing values, 170 of 170 rows")
 
 
 def test_no_outcome_but_a_fit_or_a_clear_refusal():
