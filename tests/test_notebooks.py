@@ -186,8 +186,8 @@ def test_results_of_the_descriptives(english):
     weekly = table(english, "descriptives_fig07_activity")
     assert len(weekly) == 20 and weekly["percent"].between(0, 100).all()
     indicators = table(english, "descriptives_knowledge")
-    assert indicators["indicator"].str[0].tolist() == sorted(indicators["indicator"].str[0])
-    assert set(indicators["indicator"].str[0]) == set("12345")
+    assert indicators["indicator"].str[-1].tolist() == sorted(indicators["indicator"].str[-1])
+    assert set(indicators["indicator"].str[-1]) == set("12345")
     groups = table(english, "descriptives_groups_means")
     assert set(groups["group"]) == {"solo", "east", "b2b", "b2c"}
 
