@@ -14,6 +14,7 @@ from mkb21.page.reporting import (
     Results,
     item_names,
     notes_in_words,
+    problems_in_words,
     reporting_table,
     steps_in_words,
 )
@@ -116,6 +117,20 @@ def test_numbers_come_from_the_fit(results, fit):
     assert "3.4%" in content(results, "item_missing")
     assert "3,4%" in content(results, "item_missing", "nl")
     assert "cccccccccccc-dirty" in content(results, "item_reproduction")
+
+
+def test_problems_are_told_in_both_languages(results, fit):
+    few = sem.fit(fit.model, fit.rows.head(60), "MLR", "fiml")
+    assert few.problems["code"].tolist() == ["not_converged", "cases_per_parameter"]
+    pd.testing.assert_frame_equal(problems_in_words(few.problems, "en"), few.problems)
+    dutch = problems_in_words(few.problems, "nl")
+    assert dutch["what"].tolist() == ["niet geconvergeerd", "3,0 respondenten per parameter"]
+    assert dutch["where"][0].startswith("lopen samen weg: visual =~ x3 = -68,5, x3 ~~ x3 = ")
+    assert dutch["next_step"][1] == "onder 5 zijn uitkomsten onvast: vergelijk een kleiner model"
+    noted = replace(results, fit=replace(fit, problems=few.problems), limits=())
+    assert "3,0 respondenten per parameter" in content(noted, "item_limits", "nl")
+    improper = content(noted, "item_convergence", "nl")
+    assert "onjuiste schattingen: niet geconvergeerd: lopen samen weg: visual" in improper
 
 
 def test_the_reported_column_is_that_of_semfit(results, fit):

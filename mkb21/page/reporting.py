@@ -9,17 +9,17 @@ error, not an empty cell.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 from pandas import DataFrame
 
-from mkb21.page.numerals import interval, number, p_equals, percent, reported_column
+from mkb21.page.numerals import interval, number, p_equals, percent
 from mkb21.page.words import message, section, values
 from mkb21.survey.files import LANGUAGES
-from semfit import Fit, Invariance
+from semfit import Fit, Invariance, reported_column
 
 LARGE_RESIDUAL = 0.10
 
@@ -83,7 +83,12 @@ def item_names(language: str) -> list[str]:
 
 def problems_in_words(problems: DataFrame, language: str) -> DataFrame:
     """`Fit.problems` with what, where and next_step in words."""
-    return problems
+    fields, many = problems["values"], len(problems)
+    return problems.assign(
+        what=_told(problems["code"], fields, language),
+        where=_told(["problem_where"] * many, fields, language),
+        next_step=_told(["problem_next_step"] * many, fields, language),
+    )
 
 
 def steps_in_words(steps: Invariance, language: str) -> DataFrame:
@@ -92,16 +97,16 @@ def steps_in_words(steps: Invariance, language: str) -> DataFrame:
     return table.assign(
         step=values(table["step"], language),
         equal=[", ".join(values(kinds.split(", "), language)) for kinds in table["equal"]],
-        verdict=_told(table, "verdict", language),
-        allowed=_told(table, "allowed", language),
+        verdict=_told(table["verdict"], table["values"], language),
+        allowed=_told(table["allowed"], table["values"], language),
         limits=[", ".join(number(limit, 3, language) for limit in row) for row in limits],
     )
 
 
-def _told(table: DataFrame, column: str, language: str) -> list[str]:
-    """The codes of a column in words; their fields are in the column `values`, as JSON text."""
-    told = zip(table[column], table["values"], strict=True)
-    return [message(code, json.loads(fields), language) for code, fields in told]
+def _told(codes: Iterable[str], fields: Iterable[str], language: str) -> list[str]:
+    """Codes in words, with the values of their fields, which are JSON texts."""
+    told = zip(codes, fields, strict=True)
+    return [message(code, json.loads(text), language) for code, text in told]
 
 
 def notes_in_words(compared: DataFrame, language: str) -> list[str]:
@@ -184,7 +189,7 @@ def _convergence(results: Results, language: str) -> str:
 
 def _global_fit(results: Results, language: str) -> str:
     measures = results.fit.measures.set_index("measure").to_dict("index")
-    column, test = (reported_column(measures[name]) for name in ("cfi", "chisq"))
+    column, test = (reported_column(results.fit.measures, name) for name in ("cfi", "chisq"))
     if not column:
         return ""
 
@@ -286,7 +291,7 @@ def _invariance(results: Results, language: str) -> str:
     if reason is not None:
         return reason
     steps = values(results.invariance["step"], language)
-    verdicts = _told(results.invariance, "verdict", language)
+    verdicts = _told(results.invariance["verdict"], results.invariance["values"], language)
     return "; ".join(f"{a}: {b}" for a, b in zip(steps, verdicts, strict=True)) + "."
 
 
