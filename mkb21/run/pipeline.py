@@ -126,17 +126,14 @@ def _declared(name: str, text: str, word: str, optional: bool = False) -> tuple[
     lines = [line for line in text.splitlines() if line.startswith(f"**{word}:**")]
     patterns = tuple(found for line in lines for found in re.findall(r"`([^`]+)`", line))
     if not patterns and not optional:
-        raise ValueError(
-            f"{name}: the first text cell needs a line that starts with **{word}:** and names "
-            "files in backticks, such as `data/processed/{wave}/responses.parquet`"
-        )
+        what = f"{name}: the first text cell needs a line that starts with **{word}:**"
+        such = "`data/processed/{wave}/responses.parquet`"
+        raise ValueError(f"{what} and names files in backticks, such as {such}")
     for pattern in patterns:
         bare = pattern.replace("{wave}", "")
         if re.search(r"^/|^~|[:\\{}]|(^|/)\.\.(/|$)", bare):
-            raise ValueError(
-                f"{name}: `{pattern}` after **{word}:** must be a path from the project folder "
-                "down, written with /; the only placeholder is {wave}"
-            )
+            what = f"{name}: `{pattern}` after **{word}:** must be a path from the project folder"
+            raise ValueError(what + " down, written with /; the only placeholder is {wave}")
     return patterns
 
 
@@ -300,12 +297,10 @@ def _key(notebook: Notebook, parameters: Settings, inputs: Sums, code: Sums) -> 
 
 
 def _is_fresh(project: Project, executed: Path, entry: dict, key: str) -> bool:
+    if entry.get("key") != key or not executed.is_file():
+        return False
     outputs = {project.root / place: known for place, known in entry.get("outputs", {}).items()}
-    return (
-        entry.get("key") == key
-        and executed.is_file()
-        and all(path.is_file() and checksum(path) == known for path, known in outputs.items())
-    )
+    return all(path.is_file() and checksum(path) == known for path, known in outputs.items())
 
 
 def _read_manifest(path: Path) -> dict:
@@ -450,10 +445,8 @@ def _run_notebook(
     written = [path for path in after if path.stat().st_mtime_ns != before.get(path)]
     for pattern in notebook.writes:
         if not set(_files(project, (pattern,), wave)) & set(written):
-            raise NotebookError(
-                f"{notebook.name} ran, but did not write `{pattern.replace('{wave}', wave)}`, "
-                "which it names after **Writes:**"
-            )
+            what = f"{notebook.name} ran, but did not write `{pattern.replace('{wave}', wave)}`"
+            raise NotebookError(f"{what}, which it names after **Writes:**")
     for path in sorted(set(after) - set(written)):
         place = path.relative_to(project.root).as_posix()
         _say(f"{label}: {place} is left over from an earlier run")

@@ -121,10 +121,8 @@ def _locate(project: Folders, wave: Wave) -> Path:
         known = ", ".join(_READERS)
         raise ValueError(f"{path.name} is of a kind that is not read here. Export it as {known}.")
     if not path.is_file():
-        raise ValueError(
-            f"There is no export of wave {wave.wave}: put {path.name} in {path.parent}, or name "
-            f"another file under export: file: in {wave.wave}.yaml."
-        )
+        what = f"There is no export of wave {wave.wave}: put {path.name} in {path.parent}"
+        raise ValueError(f"{what}, or name another file under export: file: in {wave.wave}.yaml.")
     return path
 
 
@@ -231,8 +229,7 @@ def _table(unit: str, rows: list[list[str]], numbers: list[int], path: Path) -> 
     full = [k for k, row in enumerate(rows) if any(cell.strip() for cell in row)]
     if len(full) < 2:
         raise ValueError(f"{path} has no {'rows below its header' if full else 'columns'}.")
-    found = [rows[k] for k in full]
-    return _Table(unit, found[0], found[1:], [numbers[k] for k in full[1:]])
+    return _Table(unit, rows[full[0]], [rows[k] for k in full[1:]], [numbers[k] for k in full[1:]])
 
 
 # --- checks of the whole -----------------------------------------------------------------------
