@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import great_tables
 import pandas as pd
+from pandas import DataFrame, Series
 
 from mkb21.page.numerals import (  # noqa: F401  notebooks ask for them here
     UNDEFINED,
@@ -20,13 +23,15 @@ from mkb21.page.numerals import (  # noqa: F401  notebooks ask for them here
     percent,
     short,
 )
+from mkb21.page.words import section
 from mkb21.survey.files import check_language, write_whole
 
-WORDS = {"nl": {True: "ja", False: "nee"}, "en": {True: "yes", False: "no"}}
-NO_ROWS = {"nl": "(geen rijen)", "en": "(no rows)"}
+Key = str | tuple[str, str]  # a column, or the two of an interval
 FORMATS = r"(text|integer|bool|p)|(decimals)(\d)|(percent)(\d?)|(interval)(\d)"
-RULES = ("table_border_top", "column_labels_border_top", "column_labels_border_bottom")
-RULES += ("table_body_border_bottom", "table_border_bottom")  # the horizontal rules of APA style
+RULES = (  # the horizontal rules of APA style
+    "table_border_top column_labels_border_top column_labels_border_bottom "
+    "table_body_border_bottom table_border_bottom"
+).split()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,7 +42,7 @@ class Display:
     """
 
     title: str
-    body: pd.DataFrame
+    body: DataFrame
     right: tuple[bool, ...]
     groups: tuple[str, ...] | None
     notes: tuple[str, ...]
@@ -63,21 +68,32 @@ class Display:
         frame = frame if self.groups is None else frame.assign(group=list(self.groups))
         # The id depends on the content, so that the same table gives the same bytes.
         stable = "t" + hashlib.sha256(repr(self).encode()).hexdigest()[:10]
-        table = great_tables.GT(frame, id=stable, groupname_col=self.groups and "group")
+        table = great_tables.GT(frame, id=stable, groupname_col="group" if self.groups else None)
         table = table.tab_header(title=self.title)
         table = table.cols_label(dict(zip(names, self.body.columns, strict=True)))
         for name, right in zip(names, self.right, strict=True):
             table = table.cols_align("right" if right else "left", columns=name)
         for note in self.notes:
             table = table.tab_source_note(note)
-        look = {f"{rule}_color": "black" for rule in RULES} | {"heading_align": "left"}
+        look: dict[str, Any] = {f"{rule}_color": "black" for rule in RULES} | {
+            "heading_align": "left"
+        }
         look |= {"table_font_size": "14px", "table_body_hlines_style": "none"}
         css = f"#{stable} td {{ font-variant-numeric: tabular-nums; }}"
         css += f"#{stable} td.gt_right {{ white-space: nowrap; }}"
         return table.tab_options(**look).opt_css(css).as_raw_html()
 
 
-def display(frame, columns, title, notice, *, language, note=None, groups=None) -> Display:
+def display(
+    frame: DataFrame,
+    columns: Mapping[Key, tuple[str, str]],
+    title: str,
+    notice: str | None,
+    *,
+    language: str,
+    note: str | None = None,
+    groups: str | None = None,
+) -> Display:
     """A table for people, from a tidy frame.
 
     Parameters
@@ -111,48 +127,49 @@ def display(frame, columns, title, notice, *, language, note=None, groups=None) 
         frame = frame.iloc[codes.argsort(kind="stable")]
     cells = [_column(frame, key, form, language) for key, (_, form) in columns.items()]
     headings = [heading for heading, _ in columns.values()]
-    body = pd.DataFrame(list(zip(*cells, strict=True)), columns=headings, dtype=object)
+    body = DataFrame(list(zip(*cells, strict=True)), columns=headings, dtype=object)
     right = tuple(form not in ("text", "bool") for _, form in columns.values())
     if body.empty:
-        body.loc[0] = [NO_ROWS[language], *[""] * (len(headings) - 1)]
+        body.loc[0] = [section("cells", language)["no_rows"], *[""] * (len(headings) - 1)]
     shown = tuple(frame[groups].astype(str)) if groups and len(frame) else None
     return Display(title, body, right, shown, tuple(text for text in (note, notice) if text))
 
 
-def _column(frame, key, form, language) -> list[str]:
+def _column(frame: DataFrame, key: Key, form: str, language: str) -> list[str]:
     """One column as text."""
     match = re.fullmatch(FORMATS, form)
     if match is None:
         raise ValueError(f"{key!r} has the unknown format {form!r}; it must match {FORMATS}.")
     kind, *digits = [group for group in match.groups() if group is not None]
     decimals = int("".join(digits) or 0)
-    pair = not isinstance(key, str)
-    if pair != (kind == "interval"):
+    names = (key,) if isinstance(key, str) else key
+    if (len(names) == 2) != (kind == "interval"):
         raise ValueError(f"{key!r} with {form!r}: an interval, and only that, needs two columns.")
     if kind == "text":
         return [UNDEFINED if pd.isna(value) else str(value) for value in frame[key]]
-    values = [_numbers(frame, name) for name in (key if pair else (key,))]
+    values = [_numbers(frame, name) for name in names]
     known = values[0].dropna()
     if kind == "integer" and (known % 1 != 0).any():
         raise ValueError(f"{key!r} holds numbers that are not whole: use decimals1 or more.")
     if kind == "bool" and not known.isin([0, 1]).all():
         raise ValueError(f"{key!r} is shown as yes or no but holds other numbers.")
     if kind == "bool":
-        return [UNDEFINED if pd.isna(v) else WORDS[language][bool(v)] for v in values[0]]
+        words = section("cells", language)
+        return [UNDEFINED if pd.isna(v) else words["yes" if v else "no"] for v in values[0]]
     if kind == "p":
         return [p_value(value, language) for value in values[0]]
-    function = {"interval": interval, "percent": percent}.get(kind, number)
+    function: Any = {"interval": interval, "percent": percent}.get(kind, number)
     return [function(*row, decimals, language) for row in zip(*values, strict=True)]
 
 
-def _numbers(frame, name) -> pd.Series:
+def _numbers(frame: DataFrame, name: str) -> Series:
     try:
         return frame[name].astype("float64")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name!r} is shown as numbers but holds text: {error}") from None
 
 
-def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
+def write_csv(frame: DataFrame, path: str | Path) -> Path:
     """Write a tidy frame as CSV: UTF-8, line feeds, comma, decimal point, NaN as an empty cell.
 
     Floats are written with the fewest digits that read back as the same number. A named index
