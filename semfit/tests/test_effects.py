@@ -24,6 +24,7 @@ from semfit.effects.bootstrapping import (
     bca_levels,
     quantiles,
 )
+from semfit.fitting import refits as refitting
 from semfit.fitting.search import scoring
 from semfit.messages import as_json, message, told
 from semfit.moments.normal import NormalObjective
@@ -298,13 +299,13 @@ def test_bfgs_ends_where_fisher_scoring_does(paths):
     refit = resampling.refit_of(paths)
     samples = [resample(refit.samples[0], resampling.draw_rows(9, 0, refit.sizes)[0])]
     objective = NormalObjective(paths.point.structures, samples, len(paths.point.theta))
-    found = resampling.quasi_newton(objective, paths.point.theta, refit.inverse)
+    found = refitting.quasi_newton(objective, paths.point.theta, refit.inverse)
     exact = scoring(objective, paths.point.theta)
     se = np.sqrt(np.diag(paths.point.vcov))
     assert exact.converged and (np.abs(found - exact.theta) / se).max() < 1e-5
-    far = resampling.quasi_newton(objective, paths.point.theta, np.eye(len(se)) * 1e-3)
+    far = refitting.quasi_newton(objective, paths.point.theta, np.eye(len(se)) * 1e-3)
     assert (np.abs(far - exact.theta) / se).max() < 1e-5
-    assert resampling.quasi_newton(objective, -paths.point.theta, refit.inverse) is None
+    assert refitting.quasi_newton(objective, -paths.point.theta, refit.inverse) is None
 
 
 def test_progress_is_shown_in_a_terminal_only(paths, monkeypatch, capsys):
@@ -402,7 +403,7 @@ def test_failed_and_improper_draws_are_counted(tiny):
     assert result.n_failed > 0 and result.n_improper > 0
     assert result.draws.isna().all(axis=1).sum() == result.n_failed
     variances = result.draws[[f"x{i}~~x{i}" for i in range(1, 7)] + ["f~~f", "g~~g"]]
-    assert (variances < 0).any(axis=1).sum() == result.reasons[str(resampling.NEGATIVE)]
+    assert (variances < 0).any(axis=1).sum() == result.reasons[str(refitting.NEGATIVE)]
     assert sum(result.reasons.values()) == result.n_failed + result.n_improper
     failed, improper = result.message.split(" improper but kept ")
     assert f"{result.n_failed} failed and left out (" in failed
@@ -419,7 +420,7 @@ def test_what_a_bootstrap_says():
         "40 bootstrap draws of 100 rows (seed 3): 0 failed, 0 improper."
     )
     constant = message("refit_constant_variable", variable="x1")
-    failures, improper = [(resampling.SINGULAR, 2), (constant, 1)], [(resampling.NEGATIVE, 4)]
+    failures, improper = [(refitting.SINGULAR, 2), (constant, 1)], [(refitting.NEGATIVE, 4)]
     assert str(_message(40, 100, 3, failures, improper, 5)) == (
         "40 bootstrap draws of 100 rows (seed 3): 3 failed and left out (2 singular covariance "
         "matrix, 1 constant variable x1), 4 improper but kept (4 negative variance); 5 of 100 "
@@ -429,7 +430,7 @@ def test_what_a_bootstrap_says():
 
 def test_a_second_search_finds_what_the_first_does_not(tiny, monkeypatch):
     fit, result = tiny
-    monkeypatch.setattr(resampling.NormalRefit, "_second_try", lambda *args: None)
+    monkeypatch.setattr(refitting.NormalRefit, "_second_try", lambda *args: None)
     once = sem.bootstrap(fit, draws=20, n_jobs=1, confidence=0.5, interval="percentile")
     assert once.n_failed > 1.5 * result.n_failed
     kept = once.draws.notna().all(axis=1)
@@ -443,7 +444,7 @@ def test_samples_without_a_solution_say_why(paths):
     values, std, problem = refit([times])
     assert str(problem) == "constant variable x1" and np.isnan(values).all() and np.isnan(std).all()
     times[:6], times[7] = 50, 1  # seven different rows, nine variables
-    assert refit([times])[2] == resampling.SINGULAR
+    assert refit([times])[2] == refitting.SINGULAR
 
 
 def test_a_variable_that_nobody_answers_in_a_draw():
@@ -469,11 +470,11 @@ def test_latent_covariances_that_are_not_positive_definite():
         sem.read_model("f =~ a + b\ng =~ c + d"), pd.DataFrame(rows, columns=list("abcd"))
     )
     result = sem.bootstrap(fit, draws=40, n_jobs=1, interval="percentile")
-    assert result.reasons == {str(resampling.NOT_POSITIVE): 40} and result.n_failed == 0
+    assert result.reasons == {str(refitting.NOT_POSITIVE): 40} and result.n_failed == 0
 
 
 def test_too_few_draws_that_converge(monkeypatch, paths):
-    monkeypatch.setattr(resampling, "quasi_newton", lambda *args: None)
+    monkeypatch.setattr(refitting, "quasi_newton", lambda *args: None)
     with pytest.raises(ValueError, match="40 of 40 bootstrap draws failed .40 not converged.*left"):
         sem.bootstrap(paths, draws=40, n_jobs=1, interval="percentile")
 

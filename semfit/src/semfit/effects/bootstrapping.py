@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from semfit.effects.resampling import IMPROPER, RowsOf, all_but, bootstrap_rows, refit_of, run
+from semfit.effects.resampling import RowsOf, all_but, bootstrap_rows, refit_of, run
 from semfit.fitting.estimates import NO_VARIATION
 from semfit.fitting.fitting import Fit
+from semfit.fitting.refits import IMPROPER
 from semfit.messages import Message, message, told
 
 INTERVALS = ("both", "percentile", "bca")

@@ -10,6 +10,7 @@ latent response (1 but for later groups with equal thresholds):
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from semfit.fitting import requirements
+from semfit.fitting.estimates import Point
 from semfit.fitting.estimator import (
     MEAN_AND_VARIANCE,
     Estimator,
@@ -28,8 +30,10 @@ from semfit.fitting.estimator import (
     Tester,
 )
 from semfit.fitting.inference import Test, invert
+from semfit.fitting.refits import Refit, Refitted, Times, failed, solved
 from semfit.fitting.requirements import Selected
-from semfit.fitting.search import Found
+from semfit.fitting.search import Found, scoring
+from semfit.messages import message
 from semfit.moments.implied import SCALE, THRESHOLD, Derivatives, Implied, Structure
 from semfit.moments.objective import Names, Objective, deltas_of, untie
 from semfit.moments.ordinal import ordinal_moments
@@ -114,6 +118,12 @@ class WeightedLeastSquares(Estimator):
     def tester(self, layout: Layout, objective: Objective) -> Tester:
         """Return the function that gives the chi-square of other equalities, not adjusted."""
         return lambda other, found, df: Test(other.value(found.theta), df)
+
+    def refit(self, point: Point, objective: Objective, frames: Sequence[pd.DataFrame]) -> Refit:
+        """Return the refit by Fisher scoring; every draw needs all categories."""
+        rows = pd.concat(frames)
+        levels = {name: np.unique(rows[name]) for name in point.layout.ordered}
+        return OrderedRefit(point, [*frames], levels)
 
 
 def _ordered(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
@@ -574,3 +584,49 @@ def _correlation_information(cov: np.ndarray, i: np.ndarray, j: np.ndarray) -> n
     weight = np.linalg.inv(cov)
     a, b = i[:, None], j[:, None]
     return weight[a, i] * weight[b, j] + weight[a, j] * weight[b, i]
+
+
+@dataclass(frozen=True, eq=False)
+class OrderedRefit:
+    """Refits by WLSMV. Most of the time goes into polychoric correlations and their variances.
+
+    Attributes
+    ----------
+    point : estimates.Point
+        The fit.
+    frames : list of DataFrame
+        Rows of each group.
+    levels : dict of str to ndarray
+        Ordered variables and their categories.
+    """
+
+    point: Point
+    frames: list[pd.DataFrame]
+    levels: Mapping[str, np.ndarray]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of rows of each group."""
+        return [len(frame) for frame in self.frames]
+
+    def __call__(self, times: Times) -> Refitted:
+        """Refit to the rows, each taken so many times; see `NormalRefit`."""
+        layout = self.point.layout
+        frames = [
+            f.iloc[np.repeat(np.arange(len(f)), t)] for f, t in zip(self.frames, times, strict=True)
+        ]
+        for frame in frames:
+            for name, levels in self.levels.items():
+                if frame[name].nunique() < len(levels):
+                    return failed(self.point, message("refit_empty_category", variable=name))
+        try:
+            with warnings.catch_warnings(action="ignore"):  # correlations near 1, draw after draw
+                statistics = [
+                    statistics_of(layout.model, layout.ordered, self.levels, f) for f in frames
+                ]
+        except ValueError as error:
+            text = str(error).split(":")[0]
+            return failed(self.point, message("refit_refused", text=text))
+        objective = DwlsObjective(layout, statistics)
+        found = scoring(objective, self.point.theta)
+        return solved(self.point, objective, found.theta if found.converged else None)

@@ -6,6 +6,7 @@
     prepare     layout, objective and where the search starts
     tests       covariance matrix of the estimates, test, baseline test, likelihoods
     tester      the test alone, for the same model with other equalities
+    refit       the estimates alone, for resampled rows
 
 What other rooms must know of an estimator is a property of it (`correction`, `ordered`, `fiml`), never
 its name; what is particular to the function that it minimises stands in its `Objective`. So a new one
@@ -22,7 +23,9 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import pandas as pd
 
+from semfit.fitting.estimates import Point
 from semfit.fitting.inference import Test
+from semfit.fitting.refits import Refit
 from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found
 from semfit.moments.objective import Objective
@@ -123,3 +126,7 @@ class Estimator(ABC):
     @abstractmethod
     def tester(self, layout: Layout, objective: Objective) -> Tester:
         """Return the function that tests the same model with other equalities."""
+
+    @abstractmethod
+    def refit(self, point: Point, objective: Objective, frames: Sequence[pd.DataFrame]) -> Refit:
+        """Return what refits a solution to resampled rows of its groups."""

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from semfit.fitting import inference, measures, requirements
+from semfit.fitting.estimates import Point
 from semfit.fitting.estimator import MEAN, NONE, Estimator, Options, Prepared, Start, Tested, Tester
+from semfit.fitting.refits import NormalRefit, Refit
 from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found
 from semfit.moments import saturated
@@ -98,6 +100,15 @@ class MaximumLikelihood(Estimator):
             return inference.Test(other.value(found.theta) - h1, df, scaling)
 
         return tested
+
+    def refit(self, point: Point, objective: Objective, frames: Sequence[pd.DataFrame]) -> Refit:
+        """Return the refit by BFGS; ML and MLR have the same estimates."""
+        assert isinstance(objective, NormalObjective)
+        inverse = inference.invert(objective.observed_information(point.theta))
+        if inverse is None:
+            inverse = inference.invert(objective.score(point.theta)[1] / 2)
+        assert inverse is not None  # as standard errors are known
+        return NormalRefit(point, objective.samples, inverse, point.layout.model.observed)
 
 
 def _has_means(model: Model, options: Options) -> bool:
