@@ -5,7 +5,8 @@
 
 scales (alpha, item statistics, scores, dimensions), coefficients (ordinal alpha, omega), factor
 (exploratory factors, parallel analysis), validity (composite reliability, average variance
-extracted, heterotrait-monotrait ratios), columns (choosing and refusing columns, means).
+extracted, heterotrait-monotrait ratios), differences (of scores, between answers of the same
+respondents and between two groups), columns (choosing and refusing columns, means).
 
 Every function takes a frame with one row per respondent and NaN for a missing answer. Two rules
 for missing data, named where they apply: statistics of items use the respondents who answered all
@@ -29,6 +30,7 @@ from semfit.reliability.coefficients import (
     scale_reliability,
 )
 from semfit.reliability.columns import means
+from semfit.reliability.differences import compare_means, compare_shares, paired_gaps
 from semfit.reliability.factor import (
     ExploratoryFactors,
     ParallelAnalysis,
@@ -57,6 +59,8 @@ __all__ = [
     "OmegaTotal",
     "ParallelAnalysis",
     "average_variance_extracted",
+    "compare_means",
+    "compare_shares",
     "composite_reliability",
     "cronbach_alpha",
     "dimension_correlations",
@@ -68,6 +72,7 @@ __all__ = [
     "means",
     "omega_total",
     "ordinal_alpha",
+    "paired_gaps",
     "parallel_analysis",
     "scale_reliability",
     "scale_scores",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,11 @@ CONFIDENCE = 0.95
 
 __all__ = [
     "CONFIDENCE",
+    "binary_columns",
     "columns",
     "means",
     "numeric_columns",
+    "plain",
     "refuse_doubled",
     "valid_answers",
 ]
@@ -121,6 +124,21 @@ def valid_answers(answers: pd.Series, least: int = 1) -> pd.Series:
             f"{answers.name!r} has {len(valid)} valid answers, fewer than {least}: leave it out."
         )
     return valid
+
+
+def plain(code: Any) -> Any:
+    """A code as it is written in a questionnaire: 1, not 1.0."""
+    is_whole = isinstance(code, float | np.number) and float(code).is_integer()
+    return int(code) if is_whole else code
+
+
+def binary_columns(data: pd.DataFrame, names: str | Iterable[str]) -> pd.DataFrame:
+    """The named columns as float64, which hold 1 (yes), 0 (no) and NaN only."""
+    frame = numeric_columns(data, names)
+    for name in frame:
+        if not frame[name].dropna().isin([0, 1]).all():
+            raise ValueError(f"{name!r} holds more than 0 and 1: recode it to 1 (yes), 0 (no).")
+    return frame
 
 
 def means(
