@@ -22,28 +22,14 @@ PERCENTAGES = "label n n_valid percent ci_percent"
 
 
 class Study:
-    """One wave of the monitor, in one language. Made by `mkb21.open`.
-
-    Attributes
-    ----------
-    project : mkb21.run.paths.Project
-    wave : mkb21.survey.instrument.Wave
-        The description of the wave.
-    instrument : mkb21.survey.instrument.Instrument
-        The questionnaire, with what this wave asked.
-    language : {"nl", "en"}
-    notice : str or None
-        What stands below every table and figure of an invented wave.
-    processed, figures : Path
-        Where tables and figures are written.
-    """
+    """One wave of the monitor, in one language. Made by `mkb21.open`."""
 
     def __init__(self, wave: str, root: str | Path, language: str) -> None:
         check_language(language)
         self.project, self.language = Project.find(root), language
-        self.wave = load_wave(self.project, wave)
-        self.instrument = self.wave.questions
-        self.notice = self.wave.notice(language)
+        self.wave = load_wave(self.project, wave)  # its description
+        self.instrument = self.wave.questions  # the questionnaire, with what this wave asked
+        self.notice = self.wave.notice(language)  # below all that is of an invented wave
         self.processed, self.figures = self.project.processed(wave), self.project.figures(wave)
 
     def __repr__(self) -> str:
@@ -89,8 +75,6 @@ class Study:
     def word(self, code: Any) -> Any:
         """What a reader sees of a code: a label of the questionnaire, a word, or the code itself."""
         known = self.instrument
-        if not isinstance(code, str):
-            return code
         if code in known.items or code in known.derived or code in known.constructs:
             return known.label(code, self.language)
         return words.values([code], self.language)[0]
@@ -101,11 +85,9 @@ class Study:
 
     def labels_of(self, table: DataFrame) -> dict[Any, str]:
         """What a figure needs: the words of a table's variables, and of their codes."""
-        variables = list(dict.fromkeys(table["variable"]))
-        known = self.labels(variables)
-        return known | (
-            self.instrument.codes(variables[0], self.language) if "code" in table else {}
-        )
+        variables = table["variable"].unique()
+        codes = self.instrument.codes(variables[0], self.language) if "code" in table else {}
+        return self.labels(variables) | codes
 
     def labelled(self, table: DataFrame) -> DataFrame:
         """The table with a column `label`, from its codes or its variable, item or scale."""
@@ -136,11 +118,8 @@ class Study:
             columns = words.columns(columns, self.language)
         texts = [k for k, (_, form) in columns.items() if form == "text" and k != "label"]
         table = self.labelled(table) if "label" in columns else table
-        shown = {
-            name: [self.word(code) for code in table[name]]
-            for name in {*texts, groups} & {*table.columns}
-        }
-        table = table.assign(**shown)
+        for name in {*texts, groups} & {*table.columns}:
+            table = table.assign(**{name: [self.word(code) for code in table[name]]})
         options: dict[str, Any] = {"language": self.language, "note": note, "groups": groups}
         return tables.display(table, columns, title, self.notice, **options)
 
@@ -171,22 +150,10 @@ class Study:
     ) -> tables.Display:
         """A block as figure and table: draws, saves and shows the one, and returns the other.
 
-        Parameters
-        ----------
-        name : str
-            Of the figure's files.
-        title : str
-            Of both.
-        drawn : DataFrame
-            variable, and code for answers, as `descriptives` gives; what `draw` takes.
-        draw : callable
-            A function of `figures`, called with drawn, labels, language, title and `options`.
-        table : DataFrame, optional
-            What is shown below the figure instead of `drawn`.
-        columns, note, groups
-            See `show`.
-        in_words : (str, DataFrame), optional
-            What the alternative text says instead of all of `drawn`: which part, and its rows.
+        `drawn`: variable, and code for answers, as `descriptives` gives. `draw`: a function of
+        `figures`, called with drawn, labels, language, title and `options`. `table`: what is shown
+        below the figure instead of `drawn`, by `show`. `in_words`: what the alternative text says
+        instead of all of `drawn`: which part, and its rows.
         """
         labels = self.labels_of(drawn)
         part, said = in_words or ("", drawn)
