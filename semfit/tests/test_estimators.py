@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 
 import semfit as sem
+from semfit.fitting.dwls import WeightedLeastSquares
+from semfit.fitting.fitting import ESTIMATORS
+from semfit.fitting.likelihood import MaximumLikelihood
 
 REFERENCE = Path(__file__).parent / "reference" / "estimators"
 CASES = sorted(file.stem for file in REFERENCE.glob("*_listwise*.json"))
@@ -263,3 +266,41 @@ def test_anchors_from_the_issue():
         case = f"hs_ml_listwise_group_{step}"
         assert measure(case, "chisq") == pytest.approx(chisq, abs=5e-4)
         assert measure(case, "df") == df
+
+
+# ---- another estimator is a matter of one room ---------------------------------------------------
+
+TWO = "f =~ x1 + x2 + x3; g =~ x4 + x5 + x6; g ~ f"
+OWN = {"ML": MaximumLikelihood("OWN", robust=False), "MLR": MaximumLikelihood("OWN", robust=True)}
+OWN["WLSMV"] = WeightedLeastSquares()
+
+
+def everything(estimator, data):
+    """Tables of every room, of a model fitted by an estimator."""
+    ordered = "all" if "WLSMV" in (estimator, ESTIMATORS[estimator].name) else ()
+    options = {"estimator": estimator, "ordered": ordered}
+    model = sem.read_model(TWO)
+    one = sem.fit(model, data, **options)
+    equal = sem.fit(sem.read_model(TWO.replace("x2 + x3", "a*x2 + a*x3")), data, **options)
+    groups = sem.invariance(model, data, "group", missing="listwise", **options)
+    return [
+        one.estimates,
+        one.measures,
+        one.problems,
+        one.modification_indices,
+        sem.compare({"one": one, "equal": equal}),
+        sem.score_tests(equal),
+        groups.table,
+        sem.path_differences(model, data, "group", missing="listwise", **options).table,
+        sem.bootstrap(equal, 40, n_jobs=1, interval="percentile", progress=False).estimates,
+    ]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_no_room_knows_an_estimator_by_its_name(name, monkeypatch):
+    monkeypatch.setitem(ESTIMATORS, "OWN", OWN[name])
+    data = sem.example_data(300)
+    if name == "WLSMV":
+        data = data.drop(columns="group").round().clip(2, 4).assign(group=data["group"])
+    for known, own in zip(everything(name, data), everything("OWN", data), strict=True):
+        pd.testing.assert_frame_equal(known, own)
