@@ -6,7 +6,8 @@
 scales (alpha, item statistics, scores, dimensions), coefficients (ordinal alpha, omega), factor
 (exploratory factors, parallel analysis), validity (composite reliability, average variance
 extracted, heterotrait-monotrait ratios), differences (of scores, between answers of the same
-respondents and between two groups), columns (choosing and refusing columns, means).
+respondents and between two groups), frequencies (of answers, shares, missing answers), columns
+(choosing and refusing columns, means).
 
 Every function takes a frame with one row per respondent and NaN for a missing answer. Two rules
 for missing data, named where they apply: statistics of items use the respondents who answered all
@@ -37,6 +38,14 @@ from semfit.reliability.factor import (
     exploratory_factors,
     parallel_analysis,
 )
+from semfit.reliability.frequencies import (
+    distributions,
+    frequencies,
+    missing_patterns,
+    missing_summary,
+    multiple_response,
+    shares,
+)
 from semfit.reliability.scales import (
     CronbachAlpha,
     cronbach_alpha,
@@ -64,12 +73,17 @@ __all__ = [
     "composite_reliability",
     "cronbach_alpha",
     "dimension_correlations",
+    "distributions",
     "exploratory_factors",
+    "frequencies",
     "htmt",
     "inter_item_correlations",
     "item_dimension_correlations",
     "item_statistics",
     "means",
+    "missing_patterns",
+    "missing_summary",
+    "multiple_response",
     "omega_total",
     "ordinal_alpha",
     "paired_gaps",
@@ -77,4 +91,5 @@ __all__ = [
     "scale_reliability",
     "scale_scores",
     "scale_summary",
+    "shares",
 ]
