@@ -94,7 +94,7 @@ def numeric_columns(data: pd.DataFrame, names: str | Iterable[str]) -> pd.DataFr
     return frame
 
 
-def refuse_doubled(names: Iterable[str], reason: str) -> None:
+def refuse_doubled(names: Iterable[Any], reason: str) -> None:
     """Refuse names of which one stands there twice, for this reason (what is wrong; what to do)."""
     doubled = pd.Index(names)[pd.Index(names).duplicated()].tolist()
     if doubled:
