@@ -282,7 +282,7 @@ class DwlsObjective(Objective):
         return gradient, hessian
 
     def group_fits(self, theta: np.ndarray) -> list[GroupFit]:
-        """Return the sample and implied moments of each group, as `measures.GroupFit`."""
+        """Return the sample and implied moments of each group, as `sample.GroupFit`."""
         result = []
         for structure, group in zip(self.given, self.samples, strict=True):
             implied = structure.implied(theta)
@@ -422,7 +422,7 @@ def moment_derivatives(
 
     Parameters
     ----------
-    d : structure.Derivatives
+    d : implied.Derivatives
     reach : ndarray (m, rows)
         dT = u reach', 0 where the total effects do not change.
     """

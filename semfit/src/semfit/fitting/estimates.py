@@ -224,7 +224,7 @@ def residual_table(groups: Sequence[GroupFit], labels: Sequence[str]) -> pd.Data
 
     Parameters
     ----------
-    groups : list of measures.GroupFit
+    groups : list of sample.GroupFit
     labels : sequence of str
 
     Returns

@@ -19,6 +19,7 @@ from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found, find
 from semfit.messages import Message, message, told
 from semfit.moments.objective import Objective
+from semfit.moments.sample import GroupFit
 from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout
 
@@ -214,15 +215,9 @@ def fit(
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         selected = requirements.select_rows(model, data, options)
         prepared = way.prepare(model, selected, options)
-        start = prepared.start
-        found, iterations = find(
-            prepared.objective,
-            prepared.layout,
-            start.cov,
-            start.means,
-            start.data,
-            start.thresholds,
-        )
+        start = prepared.start.cov, prepared.start.means, prepared.start.data
+        parts = prepared.objective, prepared.layout, *start, prepared.start.thresholds
+        found, iterations = find(*parts)
         return _assemble(options, selected, prepared, found, way.tests(prepared, found), iterations)
 
 
@@ -275,23 +270,11 @@ def _assemble(
         group_sizes=tuple(group.n for group in groups),
         dropped=selected.dropped,
         converged=found.converged,
-        optimizer={
-            "semopy_iterations": iterations,
-            "scoring_steps": found.steps,
-            "em_steps": objective.em_steps,
-            "gradient": _gradient(objective, found.theta),
-        },
+        optimizer=_optimizer(objective, found, iterations),
         message=told(parts),
         message_parts=parts,
-        estimates=estimates,
-        defined=tables.defined_table(point),
-        measures=measures.measure_table(
-            k, tested.df, groups, tested.test, tested.baseline, tested.likelihood
-        ),
-        r_squared=tables.r_squared_table(model, estimates),
-        residuals=tables.residual_table(groups, layout.groups),
+        **_tables(point, estimates, groups, tested),
         problems=diagnostics.problem_table(ending),
-        vcov=tables.parameter_covariance(point),
         test=tested.test,
         baseline=tested.baseline,
         layout=layout,
@@ -300,6 +283,31 @@ def _assemble(
         objective=objective,
         point=point,
     )
+
+
+def _optimizer(objective: Objective, found: Found, iterations: int) -> dict[str, Any]:
+    """Return what is told of the search."""
+    return {
+        "semopy_iterations": iterations,
+        "scoring_steps": found.steps,
+        "em_steps": objective.em_steps,
+        "gradient": _gradient(objective, found.theta),
+    }
+
+
+def _tables(
+    point: tables.Point, estimates: pd.DataFrame, groups: list[GroupFit], tested: Tested
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of a solution, by the name that they have in a `Fit`."""
+    layout, tests = point.layout, (tested.test, tested.baseline, tested.likelihood)
+    return {
+        "estimates": estimates,
+        "defined": tables.defined_table(point),
+        "measures": measures.measure_table(len(point.theta), tested.df, groups, *tests),
+        "r_squared": tables.r_squared_table(layout.model, estimates),
+        "residuals": tables.residual_table(groups, layout.groups),
+        "vcov": tables.parameter_covariance(point),
+    }
 
 
 def _gradient(objective: Objective, theta: np.ndarray) -> float:

@@ -129,7 +129,7 @@ def _derivatives(
 ) -> tuple[Derivatives, np.ndarray, np.ndarray]:
     """Return `Derivatives` for candidates, their reach, and the candidate that each is part of.
 
-    As in `structure`, with d(a) the effect on the observed variables of the disturbance of a:
+    As in `implied`, with d(a) the effect on the observed variables of the disturbance of a:
     u = d(lhs) of a path, v = Cov(y, rhs), s = E(rhs); u = d(lhs) and v = d(rhs) of a covariance. A
     path into a covariate has a second part, which takes away again what it does to the moments of
     covariates. A path or loading changes the total effects by u reach'.

@@ -106,7 +106,7 @@ class NormalObjective(Objective):
         return information
 
     def group_fits(self, theta: np.ndarray) -> list[GroupFit]:
-        """Return the sample and implied moments of each group, as `measures.GroupFit`."""
+        """Return the sample and implied moments of each group, as `sample.GroupFit`."""
         result = []
         for structure, sample in zip(self.structures, self.samples, strict=True):
             implied = structure.implied(theta)
