@@ -1,5 +1,8 @@
 """Sphinx builds the pages of semfit: `make docs`. Nothing is fetched when they are read."""
 
+import shutil
+from pathlib import Path
+
 import semfit
 
 project = "semfit"
@@ -11,6 +14,8 @@ extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autos
 exclude_patterns = ["_build"]
 default_role = "obj"  # `fit` in a docstring leads to its page where there is one
 autosummary_generate = True
+# a name that is gone leaves no page behind
+shutil.rmtree(Path(__file__).parent / "api", ignore_errors=True)
 # where file names know no case, Fit and fit would be one page
 autosummary_filename_map = {
     f"semfit.{name}": f"semfit.{name}-class" for name in ("Bootstrap", "Fit", "Invariance")

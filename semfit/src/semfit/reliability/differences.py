@@ -157,8 +157,8 @@ def compare_means(
     Returns
     -------
     DataFrame
-        variable, group, first, second (the two values, in order), n_, mean_, sd_first and _second,
-        difference = second - first, se, ci_low, ci_high, t, df (Welch-Satterthwaite), p, p_holm
+        variable, group, first, second (the two values, in order), ``n_``, ``mean_``,
+        ``sd_first`` and ``_second``, difference = second - first, se, ci_low, ci_high, t, df (Welch-Satterthwaite), p, p_holm
         (Holm's correction over the table), hedges_g, g_ci_low, g_ci_high. g = J (mean_second -
         mean_first) / pooled sd, with m = n_first + n_second - 2 and J = gamma(m / 2) / (sqrt(m / 2)
         gamma((m - 1) / 2)) (Hedges 1981, exact). Its interval: J times the limits for d from the
@@ -216,7 +216,8 @@ def compare_shares(
     Returns
     -------
     DataFrame
-        variable, group, first, second (the two values, in order), n_, percent_first and _second,
+        variable, group, first, second (the two values, in order), ``n_``,
+        ``percent_first`` and ``_second``,
         difference = second - first in percentage points, ci_low, ci_high (Newcombe 1998, method 10,
         from two Wilson intervals), chi2 without continuity correction, df, min_expected (smallest
         expected count), test, p, p_holm (Holm's correction over the table), phi = sign(difference)
