@@ -25,14 +25,13 @@ from semfit.fitting.estimator import (
     Estimator,
     Options,
     Prepared,
-    Start,
     Tested,
     Tester,
 )
 from semfit.fitting.inference import Test, invert
 from semfit.fitting.refits import Refit, Refitted, Times, failed, solved
 from semfit.fitting.requirements import Selected
-from semfit.fitting.search import Found, scoring
+from semfit.fitting.search import Found, Start, scoring
 from semfit.messages import message
 from semfit.moments.implied import SCALE, THRESHOLD, Derivatives, Implied, Structure
 from semfit.moments.objective import Names, Objective, deltas_of, untie

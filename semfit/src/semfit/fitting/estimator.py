@@ -27,7 +27,7 @@ from semfit.fitting.estimates import Point
 from semfit.fitting.inference import Test
 from semfit.fitting.refits import Refit
 from semfit.fitting.requirements import Selected
-from semfit.fitting.search import Found
+from semfit.fitting.search import Found, Start
 from semfit.moments.objective import Objective
 from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout
@@ -36,16 +36,6 @@ NONE, MEAN, MEAN_AND_VARIANCE = "none", "mean", "mean_and_variance"
 
 Options: TypeAlias = Mapping[str, Any]  # what `fit` was called with, besides model and data
 Tester: TypeAlias = Callable[[Objective, Found, int], Test]  # of (objective, found, df)
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """Where the search starts; see `search.find`."""
-
-    cov: np.ndarray
-    means: Sequence[np.ndarray]
-    data: pd.DataFrame | None = None
-    thresholds: Sequence[Mapping[tuple[str, str], float]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -215,9 +215,7 @@ def fit(
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         selected = requirements.select_rows(model, data, options)
         prepared = way.prepare(model, selected, options)
-        start = prepared.start.cov, prepared.start.means, prepared.start.data
-        parts = prepared.objective, prepared.layout, *start, prepared.start.thresholds
-        found, iterations = find(*parts)
+        found, iterations = find(prepared.objective, prepared.layout, prepared.start)
         return _assemble(options, selected, prepared, found, way.tests(prepared, found), iterations)
 
 

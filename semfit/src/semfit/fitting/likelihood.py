@@ -9,10 +9,10 @@ import pandas as pd
 
 from semfit.fitting import inference, measures, requirements
 from semfit.fitting.estimates import Point
-from semfit.fitting.estimator import MEAN, NONE, Estimator, Options, Prepared, Start, Tested, Tester
+from semfit.fitting.estimator import MEAN, NONE, Estimator, Options, Prepared, Tested, Tester
 from semfit.fitting.refits import NormalRefit, Refit
 from semfit.fitting.requirements import Selected
-from semfit.fitting.search import Found
+from semfit.fitting.search import Found, Start
 from semfit.moments import saturated
 from semfit.moments.implied import Structure
 from semfit.moments.normal import NormalObjective

@@ -38,31 +38,38 @@ class Found:
     converged: bool
 
 
-def find(
-    objective: Objective,
-    layout: Layout,
-    cov: np.ndarray,
-    means: Sequence[np.ndarray],
-    data: pd.DataFrame | None = None,
-    thresholds: Sequence[Thresholds] | None = None,
-) -> tuple[Found, int]:
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What starting values are made from.
+
+    Attributes
+    ----------
+    cov : ndarray (p, p)
+        Of all groups together, for semopy.
+    means : sequence of ndarray (p,)
+        Sample means of each group, for intercepts.
+    data : DataFrame, optional
+        Complete rows, for better starting values of loadings.
+    thresholds : sequence of dict, optional
+        (variable, "t1") to value, for each group.
+    """
+
+    cov: np.ndarray
+    means: Sequence[np.ndarray]
+    data: pd.DataFrame | None = None
+    thresholds: Sequence[Thresholds] | None = None
+
+
+def find(objective: Objective, layout: Layout, start: Start) -> tuple[Found, int]:
     """Return (Found, iterations of semopy): the estimates of a model.
 
     Fisher scoring from the end of semopy's search and, where that went astray, from its start.
-
-    Parameters
-    ----------
-    objective : Objective
-    layout : parameters.Layout
-    cov : ndarray (p, p)
-        Of all groups together, for semopy.
-    means, data, thresholds
-        See `start_vector` and `semopy_bridge.load`.
     """
-    ends, iterations = semopy_search(layout.model, cov, data)
+    ends, iterations = semopy_search(layout.model, start.cov, start.data)
     tries = []
     for values in ends:
-        tries.append(scoring(objective, start_vector(layout, values, means, thresholds)))
+        at = start_vector(layout, values, start.means, start.thresholds)
+        tries.append(scoring(objective, at))
         if tries[-1].converged:
             return tries[-1], iterations
     return tries[0], iterations
