@@ -34,6 +34,7 @@ TESTS := -n auto --dist loadfile --doctest-modules
 
 check: $(READY)
 	@$(IN_VENV) ruff check
+	@$(IN_VENV) ruff format --check mkb21 semfit tests
 	@$(IN_VENV) mypy
 
 test: check

@@ -105,7 +105,9 @@ class Population:
 @cache
 def model():
     """The model of the analysis; without its defined effects, which cost time and are not looked at."""
-    lines = sem.read_model("gebruiksmodel", Project(Path(__file__).parents[1]).models).text.splitlines()
+    lines = sem.read_model(
+        "gebruiksmodel", Project(Path(__file__).parents[1]).models
+    ).text.splitlines()
     return sem.read_model("\n".join(line for line in lines if ":=" not in line))
 
 

@@ -138,6 +138,14 @@ def test_what_a_run_makes_anew_is_not_committed(ignored, path):
     assert ignored(path)
 
 
-@pytest.mark.parametrize("path", ["figures/2012/fig01.svg", "data/waves/2099.yaml", "mkb21/run/cli.py", "data/models/gebruiksmodel.lav"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "figures/2012/fig01.svg",
+        "data/waves/2099.yaml",
+        "mkb21/run/cli.py",
+        "data/models/gebruiksmodel.lav",
+    ],
+)
 def test_what_people_edit_and_the_figures_are_committed(ignored, path):
     assert not ignored(path)

@@ -42,9 +42,15 @@ def test_gebruiksmodel_by_name():
     assert not any("size" in row and "~~" in row for row in free(model))
 
 
-@pytest.mark.parametrize("path", sorted((REFERENCE / "models").glob("*.lav")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((REFERENCE / "models").glob("*.lav")), ids=lambda path: path.stem
+)
 def test_every_model_file_reads(path):
-    assert sem.read_model(path).text == sem.read_model(path.stem, path.parent).text == path.read_text("utf-8")
+    assert (
+        sem.read_model(path).text
+        == sem.read_model(path.stem, path.parent).text
+        == path.read_text("utf-8")
+    )
 
 
 def test_path_and_text_are_one_model(tmp_path):

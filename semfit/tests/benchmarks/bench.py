@@ -76,7 +76,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", nargs="*", help="default: all")
     asked = parser.parse_args().case
-    data, model = pd.read_csv(DATA), sem.read_model("gebruiksmodel", HERE.parent / "reference" / "models")
+    data, model = (
+        pd.read_csv(DATA),
+        sem.read_model("gebruiksmodel", HERE.parent / "reference" / "models"),
+    )
     known = cases(model, data)
     unknown = [name for name in asked if name not in known]
     if unknown:
