@@ -135,7 +135,9 @@ def compared_paths(request):
     theirs = GROUPS["paths"][request.param]
     text = theirs["model"] if request.param != "wave2012" else "gebruiksmodel"
     options = {key: theirs[key] for key in ("group", "estimator", "missing", "equal")}
-    return path_differences(sem.read_model(text), read_data(theirs["data"]), **options), theirs
+    return path_differences(
+        sem.read_model(text, REFERENCE / "models"), read_data(theirs["data"]), **options
+    ), theirs
 
 
 def test_path_differences_are_lavaans(compared_paths):
