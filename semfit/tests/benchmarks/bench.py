@@ -26,6 +26,7 @@ import semfit as sem
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "reference" / "estimators" / "data_wave2012.csv"
+MODELS = HERE.parent / "reference" / "models"
 DRAWS = 1000  # lavaan makes a part of them: see bench.R
 ITEMS = ("cul_", "env_", "way_", "rep_")  # answers on five points; the other indicators are scores
 
@@ -62,7 +63,7 @@ def lavaan(name):
     """Return lavaan's milliseconds for a case, None without R or lavaan."""
     if shutil.which("Rscript") is None:
         return None
-    model = Path(sem.spec.MODELS) / "gebruiksmodel.lav"
+    model = MODELS / "gebruiksmodel.lav"
     command = ["Rscript", str(HERE / "bench.R"), name, str(DATA), str(model), str(DRAWS)]
     said = subprocess.run(command, check=False, capture_output=True, text=True)
     if said.returncode:
@@ -78,7 +79,7 @@ def main():
     asked = parser.parse_args().case
     data, model = (
         pd.read_csv(DATA),
-        sem.read_model("gebruiksmodel", HERE.parent / "reference" / "models"),
+        sem.read_model("gebruiksmodel", MODELS),
     )
     known = cases(model, data)
     unknown = [name for name in asked if name not in known]
