@@ -104,27 +104,24 @@ def test_default_covariances():
         ("f =~ a + b\ng =~ c + d e", "Line 2.*cannot be read"),
         ("f =~ a + b-c", "Line 1.*cannot be read"),
         ("f =~ a + + b", "cannot be read"),
-        ("f =~ a + b*c*d", "cannot be read"),
-        ("f =~ start(0.5)*a + b", "cannot be read"),
+        ("f =~ a + b*c*d", "cannot be read"),  # two labels
         ("f =~ a + a", "cannot be read"),
         ("f =~", "cannot be read"),
         ("f =~ a + b\nf =~ a", "Line 2.*already given on line 1"),
         ("f =~ a + b\na ~~ b\nb ~~ a", "Line 3.*already given on line 2"),
         ("f ~ f", "both sides"),
         ("y ~ x\ny | u1", "'u1' is not a threshold"),
-        ("y ~ c(a, 1x)*x", "'1x' is neither a number nor a label"),
-        ("y ~ 0", "'0' is not a variable name"),
-        ("y ~ a*x\na == 2", "operator '==' is not supported"),
-        ("f <~ a + b", "operator '<~' is not supported"),
-        ("y ~ 2x", "not a variable name"),
+        ("y ~ c(a, 1x)*x", "'1x' is not a name"),
+        ("y ~ 2", "'2' is not a variable name"),
+        ("f <~ a + b", "composites"),
+        ("y ~ 2x", "not a name"),
         ("a + b\nf =~ c", "Line 1.*no operator"),
         ("# nothing ~ here", "model is empty"),
         ("y ~ a*x\ne := a*b", "Line 2.*'b' is not a label"),
         ("y ~ a*x\na := a", "already the name"),
-        ("y ~ a*x\ne := __import__('os')", "may hold labels"),
-        ("y ~ a*x\ne := a*", "is not a formula"),
+        ("y ~ a*x\ne := __import__('os')", "function __import__"),
+        ("y ~ a*x\ne := a*", "it ends in"),
         ("y ~ a*x\n1e := a", "is not a name"),
-        ("f =~ l*a + l*b", "Label 'l' is on a fixed and on another"),
     ],
 )
 def test_unreadable_models(text, message):
@@ -135,8 +132,8 @@ def test_unreadable_models(text, message):
 def test_formula():
     values = {"a": 2.0, "b": 3.0}
     assert evaluate("-(a + b)^2 / 5 - exp(0) + sqrt(a*2)", values) == pytest.approx(-4.0)
-    for text in ("a.real", "a if b else a", "[a]", "a < b", "a // b", "max(a, b)", "a @ b", "'a'"):
-        with pytest.raises(ValueError, match="may hold labels"):
+    for text in ("a if b else a", "[a]", "a < b", "a // b", "map(a, b)", "a @ b", "a = b", ""):
+        with pytest.raises(ValueError, match="is not a formula"):
             evaluate(text, values)
 
 

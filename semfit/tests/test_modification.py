@@ -139,7 +139,7 @@ def test_a_candidate_is_a_score_test_of_the_larger_model(name):
     fit, _, _ = special(name)
     data = read_data(SPECIAL[name]["data"])
     found, tested = fit.modification_indices.set_index(["lhs", "op", "rhs"]), 0
-    written = {(t["lhs"], t["op"], t["rhs"]) for t in fit.model.terms}
+    written = {(t.lhs, t.op, t.rhs) for t in fit.model.terms}
     for lhs, op, rhs in candidates(fit.layout, 0):
         if (lhs, op, rhs) in written or lhs in fit.model.covariates or op == "~1":
             continue

@@ -49,7 +49,7 @@ def test_labels_by_group(model):
     layout = lay_out(model, ("a", "b"), True, labels="by_group")
     assert shared(layout) == set()
     assert {"b_g1", "b_g2"} <= set(layout.parameters)
-    assert layout.definitions == (("twice_g1", "2 * b_g1"), ("twice_g2", "2 * b_g2"))
+    assert layout.definitions == (("twice_g1", "2*b_g1"), ("twice_g2", "2*b_g2"))
 
 
 def test_modifiers_for_each_group_stay_as_they_are_written():

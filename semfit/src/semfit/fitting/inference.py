@@ -19,7 +19,8 @@ from semfit.moments import saturated
 from semfit.moments.implied import Implied, Structure
 from semfit.moments.normal import NormalObjective
 from semfit.moments.sample import LOG_2PI, Sample
-from semfit.syntax.model import Model, parameter_row
+from semfit.syntax.completion import parameter_row
+from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout
 
 

@@ -21,7 +21,7 @@ from scipy.stats import chi2
 from semfit.moments.implied import Derivatives, Implied, Structure
 from semfit.moments.normal import add_matrix
 from semfit.moments.objective import Objective
-from semfit.syntax.model import variables_of
+from semfit.syntax.completion import variables_of
 from semfit.syntax.parameters import Layout
 
 Row = tuple[str, str, str]  # lhs, op, rhs
@@ -74,7 +74,7 @@ def modification_indices(objective: Objective, layout: Layout, theta: np.ndarray
 def candidates(layout: Layout, place: int) -> list[Row]:
     """Return the (lhs, op, rhs) of one group that could be freed; see `modification_indices`."""
     table, model = layout.rows(place), layout.model
-    kinds = variables_of(table.to_dict("records"))
+    kinds = variables_of(table.itertuples())
     inner = [name for name in model.observed if name not in model.covariates]
     paths = table[table["op"] == "~"]
     in_paths = list(dict.fromkeys([*paths["lhs"], *paths["rhs"]]))

@@ -1,29 +1,23 @@
 """Model syntax: from a model file to the parameters that lavaan would estimate.
 
-semopy's parser reads each statement; what it lets pass in silence is checked here, and the rules by
-which ``lavaan::sem()`` completes a model (markers, variances, covariances, fixed covariates) are
-written out in `parameter_table`, because semopy's own defaults differ from them.
+`grammar` reads the text, `completion` adds what ``lavaan::sem()`` would add; what a text may not say,
+although its grammar is right, is refused here.
 """
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from semfit.syntax.completion import Completion, parameter_table
 from semfit.syntax.formula import names_in
+from semfit.syntax.grammar import Formula, read
+from semfit.syntax.terms import Constraint, Statement, Term
 
-OPERATORS = ("=~", "~~", "~", "|")
-_ANY_OPERATOR = re.compile(r":=|==|=~|~~|<~|~\*~|[~<>|%=]")
-_NAME = re.compile(r"[^\W\d][\w.]*")
-_PER_GROUP = re.compile(r"c\(([^()]*)\)(?=\s*\*)")  # c(a, b)*x: one modifier for each group
-_INTERCEPT = re.compile(r"(?:(?P<modifier>[^*]+)\*)?\s*1")
-
-Term = Mapping[str, Any]  # lhs, op, rhs, modifier, statement; see `Model`
+_OPERATOR = re.compile(r"[~<>=|˜∼～\n]|:(?![/\\])")  # a text that has one is a model, not its name
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +35,16 @@ class Model:
     parameters : DataFrame
         One row per parameter: lhs, op, rhs, label, `parameter` (name of the free parameter;
         rows with one label share it; "" when fixed), `value` (of a fixed parameter, else NaN),
-        `exogenous` (True: fixed at the sample value).
+        `exogenous` (True: fixed at the sample value), `start` (where the search begins, NaN if not
+        given), `lower` and `upper` (bounds, infinite if not given).
     definitions : tuple of (name, formula)
         The ``:=`` lines.
-    terms : tuple of dict
-        The terms as written: lhs, op, rhs, modifier (one for each group where ``c()`` was used).
+    terms : tuple of Term
+        The terms as written; see `terms.Term`.
+    constraints : tuple of Constraint
+        The ``==``, ``<`` and ``>`` lines.
+    options : Completion
+        By which rules it was completed.
     """
 
     name: str
@@ -56,14 +55,8 @@ class Model:
     parameters: pd.DataFrame = field(repr=False)
     definitions: tuple[tuple[str, str], ...] = ()
     terms: tuple[Term, ...] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement of a model: its text on one line, and the line where it starts."""
-
-    line: int
-    text: str
+    constraints: tuple[Constraint, ...] = ()
+    options: Completion = field(default_factory=Completion)
 
 
 def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
@@ -90,9 +83,7 @@ def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
 
     Notes
     -----
-    Supported: ``=~``, ``~``, ``~~``, ``:=``, intercepts (``y ~ 1``), thresholds (``y | t1``),
-    comments, labels (``a*x``), fixed values (``1*x``), ``NA*x`` (frees a marker), one modifier for
-    each group (``c(a, b)*x``), continued lines.
+    All of lavaan's syntax is read, or refused by name: see the page on syntax.
 
     Examples
     --------
@@ -112,27 +103,39 @@ def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
     3  sales   ~  trust  effect    NaN
     """
     name, text = _locate(source, folder)
-    terms: list[Term] = []
-    definitions: list[tuple[Statement, str, str]] = []
-    for statement in _statements(text):
-        if ":=" in statement.text:
-            definitions.append((statement, *_read_definition(statement)))
-        else:
-            terms.extend(_read_terms(statement))
-    _check_terms(terms)
-    first = terms_of_group(terms, 0)
-    table, variables = parameter_table(first)
-    _check_labels(table)
-    _check_definitions(definitions, terms)
-    written = tuple((defined, formula) for _, defined, formula in definitions)
-    return Model(name, text, *variables, table, written, tuple(terms))
+    written = read(text)
+    for term in written.terms:
+        if term.block:
+            raise term.statement.problem("models by group (group:) are not fitted yet.")
+    _check_terms(written.terms)
+    definitions = tuple((defined, formula) for _, defined, formula in written.definitions)
+    constraints = tuple(constraint for _, constraint in written.constraints)
+    model = built(name, text, written.terms, definitions, constraints)
+    _check_definitions(written.definitions, written.terms)
+    _check_constraints(written.constraints, written.terms, dict(definitions))
+    return model
+
+
+def built(
+    name: str,
+    text: str,
+    terms: Sequence[Term],
+    definitions: tuple[tuple[str, str], ...] = (),
+    constraints: tuple[Constraint, ...] = (),
+    options: Completion | None = None,
+) -> Model:
+    """Return the model of these terms, completed."""
+    options = options or Completion()
+    table, variables = parameter_table(terms_of_group(terms, 0), options)
+    share_fixed_values(table)
+    return Model(name, text, *variables, table, definitions, tuple(terms), constraints, options)
 
 
 def _locate(source: str | Path, folder: str | Path | None) -> tuple[str, str]:
     """Name and text of a model given as name, path or text."""
     text = str(source)
     is_path = isinstance(source, Path) or (text.endswith(".lav") and "\n" not in text)
-    if not is_path and _ANY_OPERATOR.search(text):
+    if not is_path and _OPERATOR.search(text):
         return "model", text
     named = not is_path and folder is not None
     path = Path(folder or ".") / f"{text}.lav" if named else Path(text).expanduser()
@@ -147,128 +150,15 @@ def _locate(source: str | Path, folder: str | Path | None) -> tuple[str, str]:
     )
 
 
-def _statements(text: str) -> list[Statement]:
-    """Split model text as lavaan does: a line without an operator continues the one before it."""
-    statements: list[Statement] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        for piece in re.split(r"[#!]", line)[0].split(";"):
-            piece = piece.strip()
-            if not piece:
-                continue
-            if _ANY_OPERATOR.search(piece):
-                statements.append(Statement(number, piece))
-            elif statements:
-                before = statements[-1]
-                statements[-1] = Statement(before.line, f"{before.text} {piece}")
-            else:
-                raise ValueError(
-                    f"Line {number} of the model: {piece!r} has no operator; "
-                    f"write one of {', '.join(OPERATORS)} or :=."
-                )
-    return statements
-
-
-def _problem(statement: Statement, message: str) -> ValueError:
-    return ValueError(f"Line {statement.line} of the model, {statement.text!r}: {message}")
-
-
-def _read_definition(statement: Statement) -> tuple[str, str]:
-    """Name and formula of a ``:=`` statement."""
-    name, formula = (part.strip() for part in statement.text.split(":=", 1))
-    if not _NAME.fullmatch(name):
-        raise _problem(statement, f"{name!r} is not a name; write name := formula.")
-    try:
-        names_in(formula)
-    except ValueError as error:
-        raise _problem(statement, str(error)) from None
-    return name, formula
-
-
-def _read_terms(statement: Statement) -> list[Term]:
-    """One dict per term of a statement."""
-    operator = _ANY_OPERATOR.search(statement.text)
-    assert operator  # there is one in every statement
-    op, rhs = operator.group(), statement.text[operator.end() :].strip()
-    if op not in OPERATORS:
-        raise _problem(
-            statement, f"operator {op!r} is not supported; there are {', '.join(OPERATORS)} and :=."
-        )
-    left = [name.strip() for name in statement.text[: operator.start()].split("+")]
-    groups = [tuple(part.split(",")) for part in _PER_GROUP.findall(rhs)]
-    for place in range(len(groups)):  # for the parser, a label
-        rhs = _PER_GROUP.sub(f"per_group_{place}", rhs, count=1)
-    pieces = rhs.split("+")
-    constants = [_INTERCEPT.fullmatch(piece.strip()) for piece in pieces] if op == "~" else []
-    found = [("~1", "", match["modifier"]) for match in constants if match]
-    others = [p for p, match in zip(pieces, constants, strict=True) if not match] if found else None
-    rest = "+".join(pieces if others is None else others)
-    if others != []:
-        found += [(op, name, modifier) for name, modifier in _parsed(statement, left, op, rest)]
-    modifiers = {f"per_group_{i}": tuple(x.strip() for x in g) for i, g in enumerate(groups)}
-    return [
-        {"lhs": one, "op": kind, "rhs": name, "modifier": modifiers.get(modifier, modifier)}
-        | {"statement": statement}
-        for one in left
-        for kind, name, modifier in found
-    ]
-
-
-def _parsed(statement: Statement, left: list[str], op: str, rhs: str) -> list[tuple[str, str]]:
-    """Variable and modifier of the terms of a right-hand side, as semopy's parser reads it.
-
-    semopy drops what it does not expect ("x1-x2" becomes x1), so what it returns is written out
-    again and must equal the statement. It knows no thresholds, which look like regressions.
-    """
-    from semfit.syntax.semopy_bridge import parsed  # loads semopy
-
-    known = "~" if op == "|" else op
-    effects, operations = parsed(f"{','.join(left)} {known} {rhs}")
-    read = effects.get(known, {})
-    written = [f"{m}*{name}" if m else name for name, m in read.get(left[0], {}).items()]
-    if operations or list(read) != left or "+".join(written) != re.sub(r"\s", "", rhs):
-        raise _problem(
-            statement,
-            "this cannot be read. Write terms joined by +, each a variable "
-            "with at most one label, number or NA before it (a*x), "
-            "each variable once.",
-        )
-    return list(read[left[0]].items())
-
-
-def _check_terms(terms: Sequence[Term]) -> None:
-    """Refuse impossible names and modifiers, loops of one, and repeated terms."""
-    if not any(term["op"] in OPERATORS for term in terms):
-        raise ValueError("The model is empty: it has no =~, ~ or ~~ line.")
-    seen: dict[tuple[str, ...], int] = {}
-    for term in terms:
-        lhs, op, rhs, statement = term["lhs"], term["op"], term["rhs"], term["statement"]
-        for name in (lhs, rhs) if rhs else (lhs,):
-            if not _NAME.fullmatch(name):
-                raise _problem(statement, f"{name!r} is not a variable name.")
-        for modifier in _modifiers(term):
-            if modifier and _number(modifier) is None and not _NAME.fullmatch(modifier):
-                raise _problem(statement, f"{modifier!r} is neither a number nor a label.")
-        if op == "|" and not re.fullmatch(r"t[1-9]\d*", rhs):
-            raise _problem(statement, f"{rhs!r} is not a threshold: they are t1, t2, ...")
-        if lhs == rhs and op != "~~":
-            raise _problem(statement, f"{lhs} is on both sides.")
-        key = (op, *(sorted((lhs, rhs)) if op == "~~" else (lhs, rhs)))
-        if key in seen:
-            raise _problem(statement, f"{lhs} {op} {rhs} was already given on line {seen[key]}.")
-        seen[key] = statement.line
-
-
-def _modifiers(term: Term) -> tuple[str | None, ...]:
-    """The modifiers of a term, one or one for each group."""
-    return term["modifier"] if isinstance(term["modifier"], tuple) else (term["modifier"],)
+# ---- groups --------------------------------------------------------------------------------------
 
 
 def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = None) -> list[Term]:
-    """Terms with the modifier of one group.
+    """Terms with the modifiers of one group.
 
     Parameters
     ----------
-    terms : sequence of dict
+    terms : sequence of Term
         As in `Model`.
     group : int
         Place of the group, from 0.
@@ -277,7 +167,7 @@ def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = Non
 
     Returns
     -------
-    list of dict
+    list of Term
 
     Raises
     ------
@@ -286,194 +176,118 @@ def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = Non
     """
     chosen: list[Term] = []
     for term in terms:
-        modifiers = _modifiers(term)
-        if n_groups and len(modifiers) not in (1, n_groups):
-            raise _problem(
-                term["statement"],
-                f"c() has {len(modifiers)} modifiers, and there are {n_groups} group(s): "
-                "give one for each group, and fit the model with group=.",
+        sizes = term.modifier.sizes()
+        if n_groups and sizes - {n_groups}:
+            raise term.statement.problem(
+                f"c() has {min(sizes - {n_groups})} modifiers, and there are {n_groups} group(s): "
+                "give one for each group, and fit the model with group=."
             )
-        chosen.append({**term, "modifier": modifiers[group if len(modifiers) > 1 else 0]})
+        if len(sizes) > 1:
+            raise term.statement.problem(
+                "the modifiers of a term are for different numbers of groups: give one for each group."
+            )
+        chosen.append(replace(term, modifier=term.modifier.of_group(group)))
     return chosen
 
 
-def _number(modifier: str | None) -> float | None:
-    """The value of a numeric modifier, or None for a label, NA or no modifier."""
-    try:
-        return None if modifier is None or modifier in ("NA", "nan", "inf") else float(modifier)
-    except ValueError:
-        return None
+# ---- what may not be said ------------------------------------------------------------------------
 
 
-def _label(modifier: str | None) -> str:
-    """A modifier that is a label, else ""."""
-    return modifier if modifier and modifier != "NA" and _number(modifier) is None else ""
-
-
-def variables_of(terms: Iterable[Term]) -> dict[str, list[str]]:
-    """Classify the variables of a model as ``lavaan::lavNames()`` does.
-
-    Parameters
-    ----------
-    terms : list of dict
-        With lhs, op and rhs.
-
-    Returns
-    -------
-    dict, kind -> list of names
-        latents, observed, covariates (``ov.x``), exogenous_latents (``lv.x``), outcomes
-        (``lv.y`` and ``ov.y``), indicators.
-    """
-
-    def unique(side: str, op: str) -> list[str]:
-        return list(dict.fromkeys(term[side] for term in terms if term["op"] == op))
-
-    latents, indicators = unique("lhs", "=~"), unique("rhs", "=~")
-    dependent, predictors = unique("lhs", "~"), unique("rhs", "~")
-    written = [name for t in terms if t["op"] == "~~" for name in (t["lhs"], t["rhs"])]
-    written += [t["lhs"] for t in terms if t["op"] in ("~1", "|")]
-    order = dict.fromkeys([*indicators, *dependent, *predictors, *written])
-    observed = [name for name in order if name not in latents]
-    taken = {*latents, *indicators, *dependent, *written}
-    outcomes = [name for name in dependent if name not in {*indicators, *predictors}]
-    return {
-        "latents": latents,
-        "observed": observed,
-        "indicators": indicators,
-        "covariates": [name for name in predictors if name not in taken],
-        "exogenous_latents": [v for v in latents if v not in {*indicators, *dependent}],
-        "outcomes": [name for name in [*latents, *observed] if name in outcomes],
-    }
-
-
-def parameter_table(
-    terms: Sequence[Term],
-) -> tuple[pd.DataFrame, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]:
-    """Complete a model by the rules of ``lavaan::sem()``.
-
-    Rules: the first indicator of a latent variable has loading 1; every variable has a (residual)
-    variance; exogenous latent variables covary; the residuals of outcomes that predict nothing
-    covary; the residual variance of a single indicator is 0; (co)variances of observed exogenous
-    variables are fixed at the sample's and are not correlated with exogenous latent variables.
-
-    Parameters
-    ----------
-    terms : list of dict
-        Terms as written: lhs, op, rhs, modifier.
-
-    Returns
-    -------
-    table : DataFrame
-        See `Model`. R: ``lavaan::lavaanify(text, auto = TRUE, fixed.x = TRUE)``.
-    variables : tuple of three tuples of str
-        latents, observed, covariates.
-    """
-    kinds = variables_of(terms)
-    rows = [_written_row(term, _is_marker(term, terms)) for term in terms]
-    rows += _default_rows(terms, kinds)
-    table = pd.DataFrame(
-        rows, columns=["lhs", "op", "rhs", "label", "parameter", "value", "exogenous"]
-    )
-    table["value"] = table["value"].astype(float)
-    latents, observed, covariates = (
-        tuple(kinds[kind]) for kind in ("latents", "observed", "covariates")
-    )
-    return table, (latents, observed, covariates)
-
-
-def _is_marker(term: Term, terms: Sequence[Term]) -> bool:
-    """Whether a term is the first indicator of its latent variable."""
-    loadings = [t for t in terms if t["op"] == "=~" and t["lhs"] == term["lhs"]]
-    return bool(loadings) and term is loadings[0]
-
-
-def parameter_row(
-    lhs: str,
-    op: str,
-    rhs: str = "",
-    label: str = "",
-    value: float | None = None,
-    exogenous: bool = False,
-) -> dict[str, Any]:
-    """One row of a parameter table: free, unless it has a value or is fixed at the sample's."""
-    free = value is None and not exogenous
-    return {
-        "lhs": lhs,
-        "op": op,
-        "rhs": rhs,
-        "label": label,
-        "parameter": (label or f"{lhs}{op}{rhs}") if free else "",
-        "value": float("nan") if value is None else value,
-        "exogenous": exogenous,
-    }
-
-
-def _written_row(term: Term, marker: bool) -> dict[str, Any]:
-    """The row of a written term; a marker is 1 unless a number or NA says otherwise."""
-    modifier = term["modifier"]
-    number = _number(modifier)
-    label = _label(modifier)
-    if marker and number is None and modifier != "NA":
-        number = 1.0
-    return parameter_row(term["lhs"], term["op"], term["rhs"], label, number)
-
-
-def _default_rows(terms: Sequence[Term], kinds: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    """The rows that lavaan adds to those that were written, in lavaan's order."""
-    covariates, latents = kinds["covariates"], kinds["latents"]
-    random = [name for name in kinds["observed"] if name not in covariates]
-    pairs = [(name, name) for name in [*random, *latents]]
-    pairs += [*combinations(kinds["exogenous_latents"], 2), *combinations(kinds["outcomes"], 2)]
-    written = {frozenset((t["lhs"], t["rhs"])) for t in terms if t["op"] == "~~"}
-    single = _single_indicators(terms)
-    rows = [
-        parameter_row(a, "~~", b, value=0.0 if a == b and a in single else None)
-        for a, b in pairs
-        if frozenset((a, b)) not in written
-    ]
-    rows += [
-        parameter_row(a, "~~", b, exogenous=True)
-        for i, a in enumerate(covariates)
-        for b in covariates[i:]
-    ]
-    return rows
-
-
-def _single_indicators(terms: Sequence[Term]) -> set[str]:
-    """The indicators that are the only one of their latent variable and of no other."""
-    loadings = [(t["lhs"], t["rhs"]) for t in terms if t["op"] == "=~"]
-    latents, indicators = [pair[0] for pair in loadings], [pair[1] for pair in loadings]
-    return {rhs for lhs, rhs in loadings if latents.count(lhs) == indicators.count(rhs) == 1}
-
-
-def _check_labels(table: pd.DataFrame) -> None:
-    """Refuse a label that names both a fixed and a free parameter."""
-    labelled = table[table["label"] != ""]
-    for label, rows in labelled.groupby("label", sort=False):
-        if len(rows) > 1 and (rows["parameter"] == "").any():
-            raise ValueError(
-                f"Label {label!r} is on a fixed and on another parameter "
-                f"({_listed(rows)}): use two labels, or fix both by the same number."
+def _check_terms(terms: Sequence[Term]) -> None:
+    """Refuse impossible thresholds and scales, loops of one, and repeated terms."""
+    if not terms:
+        raise ValueError("The model is empty: it has no =~, ~ or ~~ line.")
+    seen: dict[tuple[str, ...], int] = {}
+    for term in terms:
+        lhs, op, rhs, statement = term.lhs, term.op, term.rhs, term.statement
+        if op == "|" and not re.fullmatch(r"t[1-9]\d*", rhs):
+            raise statement.problem(f"{rhs!r} is not a threshold: they are t1, t2, ...")
+        if op == "~*~" and lhs != rhs:
+            raise statement.problem(
+                f"a scale (~*~) is of one variable, written on both sides: {lhs} ~*~ {lhs}."
             )
+        if lhs == rhs and op in ("~", "=~") and term.modifier.fixed != (0.0,):
+            raise statement.problem(f"{lhs} is on both sides.")
+        key = (term.block, op, *(sorted((lhs, rhs)) if op == "~~" else (lhs, rhs)))
+        if key in seen:
+            raise statement.problem(f"{lhs} {op} {rhs} was already given on line {seen[key]}.")
+        seen[key] = statement.line
+    _check_products(terms)
+
+
+def _check_products(terms: Sequence[Term]) -> None:
+    """Refuse products of latent variables, and of variables that are not in the model themselves."""
+    latents = {term.lhs for term in terms if term.op == "=~"}
+    present = {name for term in terms for name in (term.lhs, term.rhs) if ":" not in name}
+    for term in terms:
+        parts = term.rhs.split(":") if ":" in term.rhs else []
+        for part in parts:
+            if part in latents:
+                raise term.statement.problem(
+                    f"{part} is a latent variable: interactions of latent variables are not fitted "
+                    "here; compute products of their indicators as columns."
+                )
+            if part not in present:
+                raise term.statement.problem(
+                    f"{part} is not in the model by itself: add it as a predictor, or compute "
+                    "the product as a column."
+                )
+
+
+def share_fixed_values(table: pd.DataFrame) -> None:
+    """Fix all parameters of a label where one of them is fixed, as lavaan does; in place.
+
+    A label may also be the name of a parameter, "f=~x2": that of ``equal("f=~x2")``.
+    """
+    names = table["lhs"] + table["op"] + table["rhs"]
+    for label in dict.fromkeys(label for label in table["label"] if label):
+        rows = (table["label"] == label) | ((names == label) & (table["label"] == ""))
+        fixed = rows & (table["parameter"] == "") & table["value"].notna()
+        if not fixed.any() or not rows.sum() > 1:
+            continue
+        values = table.loc[fixed, "value"].unique()
+        if len(values) > 1:
+            raise ValueError(
+                f"Label {label!r} is on parameters that are fixed at different values "
+                f"({_listed(table[fixed])}): use two labels."
+            )
+        table.loc[rows, "value"] = values[0]
+        table.loc[rows, "parameter"] = ""
 
 
 def _listed(rows: pd.DataFrame) -> str:
     return ", ".join(f"{r.lhs} {r.op} {r.rhs}" for r in rows.itertuples())
 
 
-def _check_definitions(
-    definitions: Sequence[tuple[Statement, str, str]], terms: Sequence[Term]
-) -> None:
+def _labels(terms: Sequence[Term]) -> list[str]:
+    return list(dict.fromkeys(label for term in terms for label in term.modifier.labels()))
+
+
+def _check_definitions(definitions: Sequence[Formula], terms: Sequence[Term]) -> None:
     """Refuse definitions that use an unknown label or repeat a name."""
-    known = [name for term in terms for name in map(_label, _modifiers(term)) if name]
+    known = _labels(terms)
     for statement, name, formula in definitions:
         if name in known:
-            raise _problem(statement, f"{name!r} is already the name of a label or definition.")
-        for used in names_in(formula):
-            if used not in known:
-                there = ", ".join(dict.fromkeys(known)) or "none"
-                raise _problem(
-                    statement,
-                    f"{used!r} is not a label or an earlier definition; there are: {there}.",
-                )
+            raise statement.problem(f"{name!r} is already the name of a label or definition.")
+        _check_known(statement, formula, known, "a label or an earlier definition")
         known.append(name)
+
+
+def _check_constraints(
+    constraints: Sequence[tuple[Statement, Constraint]],
+    terms: Sequence[Term],
+    definitions: dict[str, str],
+) -> None:
+    """Refuse constraints that use an unknown label, or none."""
+    known = [*_labels(terms), *definitions]
+    for statement, constraint in constraints:
+        if not names_in(constraint.formula):
+            raise statement.problem("a constraint is about labels: there is none in it.")
+        _check_known(statement, constraint.formula, known, "a label or definition")
+
+
+def _check_known(statement: Statement, formula: str, known: Sequence[str], what: str) -> None:
+    for used in names_in(formula):
+        if used not in known and not _OPERATOR.search(used):  # parameters have names of their own
+            there = ", ".join(dict.fromkeys(known)) or "none"
+            raise statement.problem(f"{used!r} is not {what}; there are: {there}.")

@@ -8,13 +8,15 @@ copy of the table for each group, and the parameters that are equal across group
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
+from semfit.syntax.completion import parameter_row, parameter_table, table_of
 from semfit.syntax.formula import names_in, rename
-from semfit.syntax.model import Model, parameter_row, parameter_table, terms_of_group
+from semfit.syntax.model import Model, share_fixed_values, terms_of_group
+from semfit.syntax.terms import Constraint
 
 EQUAL = (
     "loadings",
@@ -41,13 +43,16 @@ class Layout:
         One row per parameter and group: lhs, op, rhs, group (its label; "" without groups), label,
         parameter (name of the free parameter, "" if none), value (of a fixed one), exogenous (fixed
         at the sample's value), derived (residual variance of an ordered variable: what its other
-        parameters leave over).
+        parameters leave over), start (where the search begins, NaN if not given), lower and upper
+        (bounds, infinite if not given; those of equal parameters are one).
     parameters : tuple of str
         Names of the free parameters; equal ones once. As in lavaan, ".g2" marks the second group.
     groups : tuple of str
     definitions : tuple of (name, formula)
     mean_structure : bool
     ordered : tuple of str
+    constraints : tuple of Constraint
+        What the solution must obey: the model's, and those of effect coding.
     """
 
     model: Model
@@ -57,6 +62,7 @@ class Layout:
     definitions: tuple[tuple[str, str], ...]
     mean_structure: bool
     ordered: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
     def rows(self, place: int) -> pd.DataFrame:
         """The rows of one group, by its place."""
@@ -115,10 +121,13 @@ def lay_out(
         _free_scales(tables, equal)
         _make_equal(tables, model, equal, free)
     table = pd.concat(tables, ignore_index=True)
+    _share_labels(table)
     names = tuple(dict.fromkeys(name for name in table["parameter"] if name))
     definitions = _definitions(model, len(groups), labels)
+    constraints = _constraints(model, len(groups), labels)
     ordered = tuple(name for name in model.observed if name in thresholds)
-    return Layout(model, table, names, tuple(groups), definitions, mean_structure, ordered)
+    shared = tuple(groups), definitions, mean_structure, ordered
+    return Layout(model, table, names, *shared, constraints)
 
 
 def _check_equal(equal: Iterable[str], labels: str) -> None:
@@ -138,12 +147,12 @@ def _table_of_group(
     labels: str,
 ) -> pd.DataFrame:
     """The table of one group, before any equality across groups."""
-    table, _ = parameter_table(terms_of_group(model.terms, g, len(groups)))
+    table, _ = parameter_table(terms_of_group(model.terms, g, len(groups)), model.options)
     added = [*_threshold_rows(model, table, thresholds)]
     if mean_structure:
         added += _intercept_rows(model, table, thresholds)
     if added:
-        table = pd.concat([table, pd.DataFrame(added)], ignore_index=True)
+        table = pd.concat([table, table_of(added)], ignore_index=True)
     table["derived"] = (
         (table["op"] == "~~") & (table["lhs"] == table["rhs"]) & table["lhs"].isin(thresholds)
     )
@@ -198,8 +207,9 @@ def _threshold_rows(
         for k in range(thresholds.get(name, 0)):
             if (name, f"t{k + 1}") not in written:
                 yield parameter_row(name, "|", f"t{k + 1}")
+    scaled = _written(table, "~*~")
     for name in model.observed:
-        if name in thresholds:
+        if name in thresholds and (name, name) not in scaled:
             yield parameter_row(name, "~*~", name, value=1.0)
 
 
@@ -280,21 +290,54 @@ def _check_freed(asked: Sequence[str], known: pd.Series) -> None:
 
 def _shared_labels(model: Model) -> set[str]:
     """The labels that are not given group by group with ``c()``."""
-    return {t["modifier"] for t in model.terms if isinstance(t["modifier"], str)}
+    return {t.modifier.shared_label for t in model.terms} - {""}
 
 
 def _definitions(model: Model, n_groups: int, labels: str) -> tuple[tuple[str, str], ...]:
     """The definitions; those that use split labels once for each group."""
     if labels == "shared" or n_groups == 1:
         return model.definitions
-    split = _shared_labels(model)
+    split = _split_names(model)
     result: list[tuple[str, str]] = []
     for name, formula in model.definitions:
-        if not split & set(names_in(formula)):
+        if name not in split:
             result.append((name, formula))
             continue
-        split.add(name)
         for g in range(1, n_groups + 1):
             names = {label: f"{label}_g{g}" for label in split}
             result.append((names[name], rename(formula, names)))
     return tuple(result)
+
+
+def _split_names(model: Model) -> set[str]:
+    """The labels that are split by group, and the definitions that use them."""
+    split = _shared_labels(model)
+    for name, formula in model.definitions:
+        split |= {name} if split & set(names_in(formula)) else set()
+    return split
+
+
+def _constraints(model: Model, n_groups: int, labels: str) -> tuple[Constraint, ...]:
+    """The constraints; those that use split labels once for each group."""
+    if labels == "shared" or n_groups == 1:
+        return model.constraints
+    split = _split_names(model)
+    result: list[Constraint] = []
+    for one in model.constraints:
+        if not split & set(names_in(one.formula)):
+            result.append(one)
+            continue
+        for g in range(1, n_groups + 1):
+            names = {label: f"{label}_g{g}" for label in split}
+            result.append(replace(one, formula=rename(one.formula, names)))
+    return tuple(result)
+
+
+def _share_labels(table: pd.DataFrame) -> None:
+    """What parameters of one name share: a fixed value, and bounds (the widest); in place."""
+    share_fixed_values(table)
+    table.loc[table["parameter"] == "", ["lower", "upper"]] = [float("-inf"), float("inf")]
+    for column, widest, none in (("lower", min, float("-inf")), ("upper", max, float("inf"))):
+        given = table[(table[column] != none) & (table["parameter"] != "")]
+        for name, values in given.groupby("parameter")[column]:
+            table.loc[table["parameter"] == name, column] = widest(values)

@@ -1,10 +1,10 @@
-"""All that semfit has from semopy (2.3.11): how a line is read, and where a search begins.
+"""All that semfit has from semopy (2.3.11): where a search begins.
 
-The only file that imports semopy; it is imported itself when the first model is read, not before.
-semopy stays because it is the package that this project was asked to build on, and because it is of
-use: its parser reads the terms of a line, and its starting values and quick search, a tenth of the
-time of a fit, end near the solution. What is reported never comes from it: lines are checked by
-`model`, and `search` polishes by its own steps until the gradient is zero.
+The only file that imports semopy; it is imported itself when a fit begins, not before. semopy stays
+because it is the package that this project was asked to build on, and because its starting values and
+quick search, a tenth of the time of a fit, end near the solution. Its parser is not used any more:
+models are read by `grammar`, which reads all of lavaan's syntax. What is reported never comes from
+semopy: `search` polishes by its own steps until the gradient is zero.
 
 What is done differently from semopy's defaults, because it would not equal lavaan: the parameters
 come from `model.parameter_table`; variances are not bounded at zero (a Heywood case must show).
@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 import semopy
 from scipy.linalg import LinAlgError
-from semopy.parser import parse_desc
 from semopy.solver import Solver
 
 OPTIONS = {"maxiter": 1000, "ftol": 1e-6}  # stops early: Fisher scoring ends the search
@@ -46,14 +45,6 @@ class Described(Protocol):
     @property
     def parameters(self) -> pd.DataFrame:
         """The table of parameters."""
-
-
-def parsed(text: str) -> tuple[Effects, Mapping[str, Any]]:
-    """Return the effects and operations that semopy reads in a line; none if it cannot read it."""
-    try:
-        return parse_desc(text)
-    except Exception:  # noqa: BLE001 - semopy raises bare Exception among others
-        return {}, {}
 
 
 class CompleteModel(semopy.Model):
@@ -103,7 +94,7 @@ def semopy_parameters(model: Described) -> tuple[str, ...]:
 
 
 def _effects(model: Described) -> Effects:
-    """Return the parameter table in the form that semopy's parser returns."""
+    """Return the parameter table in the form that semopy takes."""
     place = {name: i for i, name in enumerate(semopy_parameters(model))}
     effects: Effects = defaultdict(lambda: defaultdict(dict))
     for row in model.parameters.itertuples():

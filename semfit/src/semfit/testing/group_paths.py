@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from semfit.fitting.fitting import Fit, fit
 from semfit.messages import Message, message, told
 from semfit.syntax.formula import names_in
 from semfit.syntax.model import Model
+from semfit.syntax.terms import Term
 from semfit.testing.compare import chisq_difference, note_columns
 from semfit.testing.constraints import holm, layout_with, refit, wald_statistic
 from semfit.testing.groups import few_cases, group_sizes, groups_compared, rebuilt
@@ -205,8 +206,8 @@ def _message_parts(
 
 def without_covariates(model: Model, names: Collection[str]) -> Model:
     """Return a model without these covariates, their paths and the effects that use these."""
-    kept = [t for t in model.terms if not (t["op"] == "~" and t["rhs"] in names)]
-    lost = {t["modifier"] for t in model.terms} - {t["modifier"] for t in kept}
+    kept = [t for t in model.terms if not (t.op == "~" and t.rhs in names)]
+    lost = _labels(model.terms) - _labels(kept)
     definitions = []
     for name, formula in model.definitions:
         if lost & set(names_in(formula)):
@@ -214,6 +215,10 @@ def without_covariates(model: Model, names: Collection[str]) -> Model:
         else:
             definitions.append((name, formula))
     return rebuilt(model.name, kept, definitions)
+
+
+def _labels(terms: Iterable[Term]) -> set[str]:
+    return {label for term in terms for label in term.modifier.labels()}
 
 
 def _varying(

@@ -19,7 +19,8 @@ from semfit.fitting import estimates
 from semfit.fitting.diagnostics import CASES_PER_PARAMETER
 from semfit.fitting.fitting import Fit, estimator_of, fit
 from semfit.messages import Message, as_json, message, told
-from semfit.syntax.model import Model, Term, read_model
+from semfit.syntax.model import Model, read_model
+from semfit.syntax.terms import Modifier, Term
 from semfit.testing.compare import chisq_difference, compare, measure
 from semfit.testing.constraints import holm, layout_with, refit, score_tests
 
@@ -143,51 +144,38 @@ def measurement_model(model: Model) -> Model:
     g =~ x6
     """
     latents, kept = {*model.latents}, list[Term]()
-    indicators = {term["rhs"] for term in model.terms if term["op"] == "=~"}
+    indicators = {term.rhs for term in model.terms if term.op == "=~"}
     if not latents:
         raise ValueError(
             f"{model.name} has no =~ line: it measures nothing that could be compared."
         )
     unscaled = _without_marker(model)
     for term in model.terms:
-        lhs, op, rhs = term["lhs"], term["op"], term["rhs"]
+        lhs, op, rhs = term.lhs, term.op, term.rhs
         if op == "=~":
-            kept.append({**term, "modifier": None} if (lhs, rhs) in unscaled.items() else term)
+            marker = (lhs, rhs) in unscaled.items()
+            kept.append(replace(term, modifier=Modifier()) if marker else term)
         elif op == "~~" and lhs not in unscaled:
             among = {lhs, rhs} <= indicators or (lhs == rhs and lhs in latents)
             kept += [term] if among else []
-        elif op in ("~1", "|") and lhs in indicators - latents:
+        elif op in ("~1", "|", "~*~") and lhs in indicators - latents:
             kept.append(term)
     return rebuilt(f"{model.name} (measurement)", kept)
 
 
 def _without_marker(model: Model) -> dict[str, str]:
     """Return latent variables that a fixed variance scales, with their first indicator."""
-    loadings = [term for term in model.terms if term["op"] == "=~"]
-    first = {term["lhs"]: term for term in reversed(loadings)}
-    fixed = {
-        term["lhs"] for term in model.terms if term["op"] == "~~" and term["lhs"] == term["rhs"]
-    }
-    return {
-        name: term["rhs"]
-        for name, term in first.items()
-        if term["modifier"] == "NA" and name in fixed
-    }
+    loadings = [term for term in model.terms if term.op == "=~"]
+    first = {term.lhs: term for term in reversed(loadings)}
+    fixed = {term.lhs for term in model.terms if term.op == "~~" and term.lhs == term.rhs}
+    return {name: term.rhs for name, term in first.items() if term.modifier.freed and name in fixed}
 
 
 def rebuilt(name: str, terms: Iterable[Term], definitions: Iterable[tuple[str, str]] = ()) -> Model:
     """Return the model of these terms and definitions."""
-    lines = [_as_text(term) for term in terms]
+    lines = [term.text() for term in terms]
     lines += [f"{label} := {formula}" for label, formula in definitions]
     return replace(read_model("\n".join(lines)), name=name)
-
-
-def _as_text(term: Term) -> str:
-    modifier = term["modifier"]
-    if isinstance(modifier, tuple):
-        modifier = f"c({', '.join(modifier)})"
-    op, rhs = ("~", "1") if term["op"] == "~1" else (term["op"], term["rhs"])
-    return f"{term['lhs']} {op} {f'{modifier}*' if modifier else ''}{rhs}"
 
 
 # ---- invariance ----------------------------------------------------------------------------------
@@ -465,7 +453,8 @@ def _suggestions(fits: Mapping[str, Fit], new: Mapping[str, list[str]]) -> pd.Da
             continue
         tests = score_tests(fits[step])
         tests = tests[tests["op"].isin(ops)].sort_values("p", kind="stable")
-        free = [_as_text(row | {"modifier": ""}) for row in tests.to_dict("records")]
+        rows = zip(tests["lhs"], tests["op"], tests["rhs"], strict=True)
+        free = [Term(*row).text() for row in rows]
         parts.append(tests.assign(step=step, free=free, p_holm=holm(tests["p"])))
     columns = "step free group chisq df p p_holm epc".split()
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
