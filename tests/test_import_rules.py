@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "semfit.fitting": CORE,
     "semfit.testing": CORE | {"semfit.fitting"},
     "semfit.effects": CORE | {"semfit.fitting"},
+    "semfit.results": CORE | {"semfit.fitting", "semfit.testing", "semfit.effects"},
     "semfit": {"semfit.example", "semfit.reliability", "semfit.testing", "semfit.effects"}
-    | {"semfit.fitting", *CORE},
+    | {"semfit.fitting", "semfit.results", *CORE},
     "mkb21.run.paths": set(),  # where files are: a room of its own
     "mkb21.survey": {"semfit"},
     "mkb21.reconstruct": {"mkb21.survey"},

@@ -114,6 +114,8 @@ def test_every_case_is_there():
         ("ci_low", "ci.lower"),
         ("ci_high", "ci.upper"),
         ("std_all", "std.all"),
+        ("std_lv", "std.lv"),
+        ("std_nox", "std.nox"),
     ],
 )
 def test_estimates(compared, ours, theirs):

@@ -21,6 +21,8 @@ testing
     `path_differences`, `sensitivity`.
 effects
     `effects_table`, `indirect_effects`, `monte_carlo`, `bootstrap`.
+results
+    A fit as one reads and uses it: `Fit.summary` (which ``print`` shows).
 reliability
     Scales: alpha, omega, item statistics, factors, validity; it uses moments only. Loaded when it is
     first asked for.

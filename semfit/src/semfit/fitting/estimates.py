@@ -21,9 +21,10 @@ from semfit.syntax.parameters import Layout
 Places: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # op, places of lhs and of rhs
 Function: TypeAlias = Callable[[np.ndarray], np.ndarray]  # of the parameters
 
-Z95 = norm.ppf(0.975)
 NO_VARIATION = 1e-8  # a smaller standard error is that of a constant (a latent variance of 1)
-DEFINED = "name formula estimate se z p ci_low ci_high std_all std_se".split()
+DEFINED = "name formula estimate se z p ci_low ci_high std_lv std_all std_se".split()
+STANDARDISED = ("std_all", "std_lv", "std_nox")
+ROW = ["lhs", "op", "rhs", "group", "label"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,19 +55,26 @@ class Point:
         return [_places(self.layout, g) for g in range(len(self.structures))]
 
     def standardised(
-        self, theta: np.ndarray, structures: Sequence[Structure] | None = None
+        self,
+        theta: np.ndarray,
+        structures: Sequence[Structure] | None = None,
+        kind: str = "std_all",
     ) -> np.ndarray:
-        """Return the completely standardised value of each row.
+        """Return the standardised value of each row, "std_all" the completely standardised one.
 
         Loadings and paths: times sd of the predictor, over sd of the dependent variable, both
         implied by the model. Variances: over the implied variance. Covariances: over the square
-        roots of the two (residual) variances. Intercepts and thresholds: over the sd. As
+        roots of the two (residual) variances. Intercepts and thresholds: over the sd. "std_lv"
+        leaves observed variables as they are, "std_nox" covariates. As
         ``standardizedSolution(fit, type = "std.all", cov.std = TRUE)``. Other `structures` are those
         of another sample.
         """
+        model = self.layout.model
+        kept = {"std_all": (), "std_lv": model.observed, "std_nox": model.covariates}[kind]
+        as_is = np.isin([*model.latents, *model.observed], kept)
         parts = zip(self.places, structures or self.structures, strict=True)
         return np.concatenate(
-            [_standardised(place, s.n_latent, s.implied(theta)) for place, s in parts]
+            [_standardised(place, s.n_latent, s.implied(theta), as_is) for place, s in parts]
         )
 
     def defined(self, rows: np.ndarray) -> np.ndarray:
@@ -90,20 +98,24 @@ def _places(layout: Layout, g: int) -> Places:
     return table["op"].to_numpy(dtype=str), table["lhs"].map(place).to_numpy(), rhs
 
 
-def _standardised(places: Places, n_latent: int, implied: Implied) -> np.ndarray:
+def _standardised(places: Places, n_latent: int, implied: Implied, as_is: np.ndarray) -> np.ndarray:
+    """Return the standardised rows of a group; variables `as_is` (latent ones first) are not."""
     (op, lhs, rhs), raw = places, implied.values
     variance, covariance = (op == "~~") & (lhs == rhs), (op == "~~") & (lhs != rhs)
     latent = np.diag(implied.latent_cov)[:n_latent]
     sd = positive_root(np.concatenate([latent, np.diag(implied.cov)]))
     residual = np.empty_like(sd)
     residual[lhs[variance]] = np.sqrt(raw[variance] * np.sign(raw[variance].real))
+    sd[as_is] = residual[as_is] = 1
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(op == "=~", sd[lhs] / sd[rhs], sd[rhs] / sd[lhs])
         scale[variance] = 1 / sd[lhs[variance]] ** 2
         scale[covariance] = 1 / (residual[lhs] * residual[rhs])[covariance]
         alone = (op == "~1") | (op == "|")
         scale[alone] = 1 / sd[lhs[alone]]
-        scale[op == "~*~"] = 1 / raw[op == "~*~"]
+        scale[op == "~*~"] = 1
+        response = (op == "~*~") & ~as_is[lhs]
+        scale[response] = 1 / raw[response]
         return np.where(np.isfinite(scale), raw * scale, np.nan)
 
 
@@ -131,17 +143,17 @@ def delta_method(function: Function, point: Point) -> tuple[np.ndarray, np.ndarr
     return estimate, np.where(se > NO_VARIATION, se, np.nan)
 
 
-def wald(estimate: np.ndarray, se: np.ndarray) -> pd.DataFrame:
-    """Return estimate, se, z, two-sided p and the 95 % interval."""
-    z = estimate / se
+def wald(estimate: np.ndarray, se: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:
+    """Return estimate, se, z, two-sided p and the interval."""
+    z, reach = estimate / se, norm.ppf((1 + confidence) / 2) * se
     return pd.DataFrame(
         {
             "estimate": estimate,
             "se": se,
             "z": z,
             "p": 2 * norm.sf(np.abs(z)),
-            "ci_low": estimate - Z95 * se,
-            "ci_high": estimate + Z95 * se,
+            "ci_low": estimate - reach,
+            "ci_high": estimate + reach,
         }
     )
 
@@ -157,10 +169,12 @@ def estimate_table(point: Point) -> pd.DataFrame:
     -------
     DataFrame
         lhs, op, rhs, group ("" without groups), label, free, estimate, se, z, p, ci_low, ci_high
-        (95 %), std_all, std_se, std_ci_low, std_ci_high. op "~1" is an intercept, "|" a threshold,
+        (95 %), std_lv (latent variables standardised), std_all (all), std_nox (all but covariates),
+        and of std_all std_se, std_ci_low, std_ci_high. op "~1" is an intercept, "|" a threshold,
         "~*~" the scale of an ordered response. What is fixed, constant or derived has no se, z, p
         or interval (NaN). R: ``parameterEstimates(fit, standardized = TRUE)`` and
-        ``standardizedSolution(fit)`` (delta-method standard errors).
+        ``standardizedSolution(fit)`` (delta-method standard errors). Other levels of confidence,
+        and standard errors of std_lv: `Fit.intervals`, `Fit.standardized`.
     """
     table = point.layout.table
     raw_estimate, raw_se = delta_method(point.values, point)
@@ -168,8 +182,41 @@ def estimate_table(point: Point) -> pd.DataFrame:
     std = wald(*delta_method(point.standardised, point))
     std = std[["estimate", "se", "ci_low", "ci_high"]]
     std = std.set_axis(["std_all", "std_se", "std_ci_low", "std_ci_high"], axis=1)
+    std.insert(0, "std_lv", point.standardised(point.theta, kind="std_lv"))
+    std["std_nox"] = point.standardised(point.theta, kind="std_nox")
     free = (table["parameter"] != "").rename("free")
-    return pd.concat([table[["lhs", "op", "rhs", "group", "label"]], free, raw, std], axis=1)
+    return pd.concat([table[ROW], free, raw, std], axis=1)
+
+
+def interval_table(point: Point, confidence: float = 0.95, kind: str = "") -> pd.DataFrame:
+    """Return every parameter and definition with its interval, as in `fitting.Fit.intervals`.
+
+    Parameters
+    ----------
+    point : Point
+    confidence : float
+    kind : {"", "std_all", "std_lv", "std_nox"}
+        "": not standardised.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence} must lie between 0 and 1, as 0.95.")
+
+    def rows(theta: np.ndarray) -> np.ndarray:
+        return point.standardised(theta, kind=kind) if kind else point.values(theta)
+
+    def defined(theta: np.ndarray) -> np.ndarray:
+        return point.defined(rows(theta))
+
+    table = point.layout.table
+    estimate, se = delta_method(rows, point)
+    se = se if kind else np.where(table["derived"], np.nan, se)
+    parts = [pd.concat([table[ROW], wald(estimate, se, confidence)], axis=1)]
+    if point.layout.definitions:
+        names = pd.DataFrame(list(point.layout.definitions), columns=["lhs", "rhs"])
+        names = names.assign(op=":=", group="", label=names["lhs"])[ROW]
+        effects = wald(*delta_method(defined, point), confidence)
+        parts.append(pd.concat([names, effects], axis=1))
+    return pd.concat(parts, ignore_index=True)
 
 
 def defined_table(point: Point) -> pd.DataFrame:
@@ -178,7 +225,7 @@ def defined_table(point: Point) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        name, formula, estimate, se, z, p, ci_low, ci_high, std_all (the formula at the
+        name, formula, estimate, se, z, p, ci_low, ci_high, std_lv, std_all (the formula at the
         standardised estimates), std_se. R: the ``:=`` rows of ``parameterEstimates(fit)`` and
         ``standardizedSolution(fit)``.
     """
@@ -189,6 +236,7 @@ def defined_table(point: Point) -> pd.DataFrame:
     std = wald(*delta_method(lambda theta: point.defined(point.standardised(theta)), point))
     names = pd.DataFrame(list(definitions), columns=["name", "formula"])
     std = std[["estimate", "se"]].set_axis(["std_all", "std_se"], axis=1)
+    std.insert(0, "std_lv", point.defined(point.standardised(point.theta, kind="std_lv")))
     return pd.concat([names, raw, std], axis=1)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from semfit.fitting import diagnostics, inference, measures, modification, requirements
 from semfit.fitting import estimates as tables
+from semfit.fitting.doors import Doors
 from semfit.fitting.dwls import WeightedLeastSquares
 from semfit.fitting.estimator import Estimator, Options, Prepared, Tested
 from semfit.fitting.likelihood import MaximumLikelihood
@@ -31,8 +32,8 @@ ESTIMATORS: dict[str, Estimator] = {
 MISSING = ("listwise", "fiml")
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Doors):
     """A fitted model. Every table is tidy: one row per estimate, numbers are floats.
 
     Attributes
