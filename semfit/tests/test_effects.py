@@ -416,15 +416,15 @@ def test_failed_and_improper_draws_are_counted(tiny):
 
 
 def test_what_a_bootstrap_says():
-    assert str(_message(40, 100, 3, [], [], 0)) == (
+    assert str(_message(40, message("units_rows", n=100), 3, [], [], 0)) == (
         "40 bootstrap draws of 100 rows (seed 3): 0 failed, 0 improper."
     )
     constant = message("refit_constant_variable", variable="x1")
     failures, improper = [(refitting.SINGULAR, 2), (constant, 1)], [(refitting.NEGATIVE, 4)]
-    assert str(_message(40, 100, 3, failures, improper, 5)) == (
+    assert str(_message(40, message("units_rows", n=100), 3, failures, improper, 5)) == (
         "40 bootstrap draws of 100 rows (seed 3): 3 failed and left out (2 singular covariance "
-        "matrix, 1 constant variable x1), 4 improper but kept (4 negative variance); 5 of 100 "
-        "jackknife refits failed."
+        "matrix, 1 constant variable x1), 4 improper but kept (4 negative variance); 5 jackknife "
+        "refits, of 100 rows, failed."
     )
 
 

@@ -23,6 +23,8 @@ MESSAGES: dict[str, str] = {
     "dropped_empty": "no value at all",
     "dropped_group": "or {group} missing",
     "groups_used": "{n} groups by {group} ({sizes})",
+    "clusters_used": "{n} clusters by {cluster}",
+    "weights_used": "weights {weights} (as precise as {effective:.0f} equal ones)",
     "converged": "converged after {iterations} iterations and {steps} Fisher scoring steps",
     "not_converged_no_solution": "NOT converged: estimates are not a solution",
     # fitting: where a problem is
@@ -104,6 +106,7 @@ MESSAGES: dict[str, str] = {
     "other_covariates": "other fixed covariates ({variables})",
     "other_groups": "other groups ({first} and {second})",
     "other_rows": "other rows (n = {first} and {second})",
+    "other_design": "other sampling weights or clusters",
     "other_ordered": "other ordered variables",
     "other_mean_structure": "one model has means and the other has not (mean_structure)",
     "other_estimators": "other estimators ({first} and {second})",
@@ -175,9 +178,11 @@ MESSAGES: dict[str, str] = {
     "paths_need_equal_loadings": "Paths are comparable only if loadings are equal: see invariance().",
     "equal_paths_not_converged": "the model with equal paths did not converge",
     # effects: what became of the draws of a bootstrap
-    "bootstrap_draws": "{draws} bootstrap draws of {rows} rows (seed {seed}): {failed}, {improper}.",
-    "bootstrap_draws_and_jackknife": "{draws} bootstrap draws of {rows} rows (seed {seed}): {failed}, "
-    "{improper}; {lost} of {rows} jackknife refits failed.",
+    "bootstrap_draws": "{draws} bootstrap draws of {units} (seed {seed}): {failed}, {improper}.",
+    "bootstrap_draws_and_jackknife": "{draws} bootstrap draws of {units} (seed {seed}): {failed}, "
+    "{improper}; {lost} jackknife refits, of {units}, failed.",
+    "units_rows": "{n} rows",
+    "units_clusters": "{n} clusters",
     "refits_failed": "{n} failed",
     "refits_left_out": "{n} failed and left out ({reasons})",
     "refits_improper": "{n} improper",

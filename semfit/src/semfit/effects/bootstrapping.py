@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from semfit.effects.resampling import RowsOf, all_but, bootstrap_rows, refit_of, run
+from semfit.effects.resampling import (
+    RowsOf,
+    all_but,
+    bootstrap_rows,
+    clusters_of,
+    refit_of,
+    run,
+)
 from semfit.fitting.estimates import NO_VARIATION
 from semfit.fitting.fitting import Fit
 from semfit.fitting.refits import IMPROPER
@@ -109,7 +116,9 @@ def bootstrap(
 
     Notes
     -----
-    All rows that the fit used are drawn, with fiml also incomplete ones. A draw starts from the
+    All rows that the fit used are drawn, with fiml also incomplete ones; of a fit with clusters, whole
+    clusters are drawn, as many as there are, and left out for the acceleration. A row keeps its
+    sampling weight; in each draw weights are scaled anew. A draw starts from the
     fit's estimates and ends within 1e-6 standard errors of its own (WLSMV: where `fit` ends).
     Covariates have their moments in the draw.
 
@@ -140,18 +149,20 @@ def bootstrap(
     check_numbers(draws, seed, confidence)
     if interval not in INTERVALS:
         raise ValueError(f"interval={interval!r} does not exist; there is: {', '.join(INTERVALS)}.")
-    refit = refit_of(fit)
-    tasks: list[tuple[RowsOf, int]] = [(bootstrap_rows(int(seed)), draws)]
+    refit, clusters = refit_of(fit), clusters_of(fit)
+    sizes = refit.sizes if clusters is None else clusters.sizes
+    tasks: list[tuple[RowsOf, int]] = [(bootstrap_rows(int(seed), clusters), draws)]
     if interval != "percentile":
-        tasks.append((all_but, sum(refit.sizes)))
+        tasks.append((all_but if clusters is None else clusters.left_out, sum(sizes)))
     raw, std, problems = run(refit, tasks, n_jobs, progress)
     failures, improper = counted(problems[:draws])
     n_failed, n_improper = (sum(n for _, n in group) for group in (failures, improper))
     _check_enough(draws, n_failed, failures, confidence)
-    summary = _Summary(draws, refit.sizes, confidence, interval)
+    summary = _Summary(draws, sizes, confidence, interval)
     lost = int(np.isnan(raw[draws:]).all(axis=1).sum())
     point, names = fit.point, list(fit.layout.parameters)
-    said = _message(draws, fit.n_used, int(seed), failures, improper, lost)
+    drawn = message("units_rows" if clusters is None else "units_clusters", n=sum(sizes))
+    said = _message(draws, drawn, int(seed), failures, improper, lost)
     first = [fit.layout.table["parameter"].tolist().index(name) for name in names]
     standardised = point.standardised(point.theta)
     return Bootstrap(
@@ -201,7 +212,7 @@ def _listed(counts: Counts) -> list[Message]:
 
 
 def _message(
-    draws: int, rows: int, seed: int, failures: Counts, improper: Counts, lost: int
+    draws: int, unit: Message, seed: int, failures: Counts, improper: Counts, lost: int
 ) -> Message:
     """Return the sentence about the draws."""
     parts = {}
@@ -211,7 +222,7 @@ def _message(
     ):
         n, reasons = sum(n for _, n in counts), _listed(counts)
         parts[name] = message(explained, n=n, reasons=reasons) if counts else message(plain, n=n)
-    about = {"draws": int(draws), "rows": rows, "seed": seed, **parts}
+    about = {"draws": int(draws), "units": unit, "seed": seed, **parts}
     if lost:
         return message("bootstrap_draws_and_jackknife", **about, lost=lost)
     return message("bootstrap_draws", **about)

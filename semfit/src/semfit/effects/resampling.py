@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from semfit.fitting.fitting import Fit, estimator_of
+from semfit.fitting.fitting import Fit, estimator_under
 from semfit.fitting.refits import Refit, Refitted, Times
 from semfit.messages import Message
 
@@ -44,6 +45,42 @@ def all_but(number: int, sizes: Sequence[int]) -> list[np.ndarray]:
     return np.split(times, np.cumsum(sizes)[:-1])
 
 
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Draws of whole clusters, and all but one of them: rows of a cluster come and go together.
+
+    Attributes
+    ----------
+    groups : list of ndarray (n_g,) of int
+        Cluster of each row, from 0 within its group.
+    """
+
+    groups: list[np.ndarray]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of clusters of each group."""
+        return [int(clusters.max()) + 1 for clusters in self.groups]
+
+    def drawn(self, seed: int, number: int, _: Sequence[int]) -> list[np.ndarray]:
+        """Return `draw_rows` of clusters: as many as there are, within groups."""
+        return self._rows(draw_rows(seed, number, self.sizes))
+
+    def left_out(self, number: int, _: Sequence[int]) -> list[np.ndarray]:
+        """Return `all_but` of clusters."""
+        return self._rows(all_but(number, self.sizes))
+
+    def _rows(self, times: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [part[clusters] for part, clusters in zip(times, self.groups, strict=True)]
+
+
+def clusters_of(fit: Fit) -> Clusters | None:
+    """Return the clusters that a fit's rows were drawn in; None if it has none."""
+    if fit.options["cluster"] is None:
+        return None
+    return Clusters([sample.design.clusters for sample in fit.objective.samples])
+
+
 # ---- many refits ---------------------------------------------------------------------------------
 
 
@@ -60,7 +97,7 @@ def refit_of(fit: Fit) -> Refit:
             "This fit has no standard errors (not converged, or its information is singular), so "
             "there is nothing to start from: see fit.problems, and change the model."
         )
-    return estimator_of(fit.estimator).refit(fit.point, fit.objective, _frames(fit))
+    return estimator_under(fit.options).refit(fit.point, fit.objective, _frames(fit))
 
 
 def _frames(fit: Fit) -> list[pd.DataFrame]:
@@ -132,6 +169,6 @@ def _chunk(refit: Refit, rows: RowsOf, numbers: range) -> list[Refitted]:
         return [refit(rows(number, refit.sizes)) for number in numbers]
 
 
-def bootstrap_rows(seed: int) -> RowsOf:
-    """Return the function of (number, sizes) that draws the rows of a seed."""
-    return partial(draw_rows, seed)
+def bootstrap_rows(seed: int, clusters: Clusters | None = None) -> RowsOf:
+    """Return the function of (number, sizes) that draws the rows of a seed, or their clusters."""
+    return partial(draw_rows if clusters is None else clusters.drawn, seed)

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from semfit.fitting import requirements
+from semfit.fitting.designs import is_designed
 from semfit.fitting.estimates import Point
 from semfit.fitting.estimator import (
     MEAN_AND_VARIANCE,
@@ -83,6 +84,12 @@ class WeightedLeastSquares(Estimator):
     name = "WLSMV"
     correction = MEAN_AND_VARIANCE
     ordered = True
+
+    def check(self, options: Options) -> None:
+        """Refuse options that do not go with it."""
+        super().check(options)
+        if is_designed(options):
+            raise ValueError("WLSMV takes no sampling weights or clusters: use estimator='MLR'.")
 
     def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
         """Return the weighted residuals of each group's statistics, and where the search starts."""

@@ -94,6 +94,10 @@ class Estimator(ABC):
         """Its chi-square and standard errors hold for variables that are not normal."""
         return self.correction != NONE
 
+    def under_design(self, options: Options) -> Estimator:
+        """Return what it becomes where rows have weights or clusters: what is robust to them."""
+        return self
+
     def check(self, options: Options) -> None:
         """Refuse options that do not go with it."""
         if options["missing"] == "fiml" and not self.fiml:

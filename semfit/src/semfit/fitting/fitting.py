@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semfit.fitting import diagnostics, inference, measures, modification, requirements
+from semfit.fitting import designs, diagnostics, inference, measures, modification, requirements
 from semfit.fitting import estimates as tables
 from semfit.fitting.doors import Doors
 from semfit.fitting.dwls import WeightedLeastSquares
@@ -70,7 +70,7 @@ class Fit(Doors):
     options : dict
         What `fit` was called with, besides model and data.
     rows : DataFrame
-        The rows used: the variables of the model, and the grouping variable.
+        The rows used: the variables of the model, and the columns of groups, weights and clusters.
     """
 
     model: Model
@@ -143,6 +143,8 @@ def fit(
     labels: str = "shared",
     ordered: str | Sequence[str] = (),
     mean_structure: bool | None = None,
+    sampling_weights: str | None = None,
+    cluster: str | None = None,
 ) -> Fit:
     """Fit a structural equation model.
 
@@ -170,13 +172,20 @@ def fit(
     ordered : sequence of str or "all"
         Variables that are ordered categories (WLSMV only); "all" takes every one but covariates.
     mean_structure : bool, optional
-        Model the means. Default: with fiml, groups, WLSMV or an intercept in the model.
+        Model the means. Default: with fiml, groups, clusters, WLSMV or an intercept in the model.
+    sampling_weights : str, optional
+        Column of sampling weights, 0 or more; within each group they are scaled to sum to its rows.
+        Estimates are of weighted moments; standard errors and the test of ML become those of MLR.
+    cluster : str, optional
+        Column that says which rows were drawn together (schools, households). Standard errors and
+        the scaling of the test rest on sums of scores over clusters; those of ML become robust, and
+        the test of WLSMV is scaled by its mean only. A cluster in two groups counts as two.
 
     Returns
     -------
     Fit
         R: ``lavaan::sem(text, data, estimator, missing, group, group.equal = equal,
-        group.partial = free, ordered, fixed.x = TRUE)``.
+        group.partial = free, ordered, sampling.weights, cluster, fixed.x = TRUE)``.
 
     Raises
     ------
@@ -208,9 +217,11 @@ def fit(
         "labels": labels,
         "ordered": ordered if isinstance(ordered, str) else tuple(ordered),
         "mean_structure": mean_structure,
+        "sampling_weights": sampling_weights,
+        "cluster": cluster,
     }
     _check_options(model, data, options)
-    way = estimator_of(estimator)
+    way = estimator_under(options)
     # matrices of this size are ten times slower with several BLAS threads; numbers that overflow
     # are those of a search that went astray, which turns back or ends as not converged
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
@@ -224,6 +235,11 @@ def estimator_of(name: str) -> Estimator:
     """Return the estimator of that name; refuse one that does not exist."""
     _check_known("estimator", name, ESTIMATORS)
     return ESTIMATORS[name]
+
+
+def estimator_under(options: Options) -> Estimator:
+    """Return the estimator of the options of a fit, with what weights or clusters make of it."""
+    return estimator_of(options["estimator"]).under_design(options)
 
 
 def _check_known(option: str, value: str, known: Collection[str]) -> None:
@@ -267,7 +283,7 @@ def _assemble(
     vcov = np.full((k, k), np.nan) if tested.vcov is None else tested.vcov
     point = tables.Point(layout, objective.structures, found.theta, vcov)
     estimates = tables.estimate_table(point)
-    way = estimator_of(options["estimator"])
+    way = estimator_under(options)
     ending = diagnostics.Ending(layout, objective, found, tested, selected, options, estimates, way)
     parts = _message_parts(selected, options, layout, found, iterations)
     return Fit(
@@ -346,6 +362,7 @@ def _message_parts(
         sizes = [f"{label} {len(frame)}" for label, frame in pairs]
         shared = {"n": len(sizes), "group": options["group"], "sizes": sizes}
         clauses.append(message("groups_used", **shared))
+    clauses += designs.design_messages(selected.designs, options)
     if found.converged:
         clauses.append(message("converged", iterations=iterations, steps=found.steps))
     else:

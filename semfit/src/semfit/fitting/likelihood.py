@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from semfit.fitting import inference, measures, requirements
+from semfit.fitting import designs, inference, measures, requirements
 from semfit.fitting.estimates import Point
 from semfit.fitting.estimator import MEAN, NONE, Estimator, Options, Prepared, Tested, Tester
 from semfit.fitting.refits import NormalRefit, Refit
@@ -38,10 +38,14 @@ class MaximumLikelihood(Estimator):
     def __init__(self, name: str, robust: bool) -> None:
         self.name, self.correction = name, MEAN if robust else NONE
 
+    def under_design(self, options: Options) -> Estimator:
+        """Return MLR in all but its name: ordinary standard errors know no weights or clusters."""
+        return MaximumLikelihood(self.name, robust=self.corrected or designs.is_designed(options))
+
     def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
         """Return the deviance of each group's rows, and where the search starts."""
         frames, groups = selected.frames, selected.groups
-        for frame, label, n_rows in zip(frames, groups, selected.group_rows, strict=True):
+        for frame, label, n_rows in zip(selected.counted, groups, selected.group_rows, strict=True):
             requirements.check_sample(frame, n_rows, label)
         layout = lay_out(
             model,
@@ -52,7 +56,8 @@ class MaximumLikelihood(Estimator):
             labels=options["labels"],
         )
         check_identified(layout, _moment_jacobian(layout))
-        samples = [sample_of(frame.to_numpy()) for frame in frames]
+        pairs = zip(frames, selected.designs, strict=True)
+        samples = [sample_of(frame.to_numpy(), design) for frame, design in pairs]
         for sample, label in zip(samples, groups, strict=True):
             requirements.check_moments(sample, model.observed, label)
         structures = [Structure(layout, g, s.cov, s.mean) for g, s in enumerate(samples)]
@@ -114,9 +119,12 @@ class MaximumLikelihood(Estimator):
 def _has_means(model: Model, options: Options) -> bool:
     """Tell whether means are modelled: as asked, or where they must be."""
     written = (model.parameters["op"] == "~1").any()
-    needed = options["missing"] == "fiml" or options["group"] is not None or written
-    if options["mean_structure"] is False and (options["missing"] == "fiml" or written):
-        raise ValueError("mean_structure=False goes neither with fiml nor with intercepts.")
+    clustered = options.get("cluster") is not None  # lavaan models the means of clustered rows
+    needed = options["missing"] == "fiml" or options["group"] is not None or written or clustered
+    if options["mean_structure"] is False and (
+        options["missing"] == "fiml" or written or clustered
+    ):
+        raise ValueError("mean_structure=False goes neither with fiml, intercepts nor clusters.")
     return bool(needed if options["mean_structure"] is None else options["mean_structure"])
 
 

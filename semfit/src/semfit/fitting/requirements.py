@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from semfit.fitting.designs import design_columns, group_designs
 from semfit.messages import Message, message
+from semfit.moments.design import Design
 from semfit.moments.sample import Sample
 from semfit.syntax.model import Model
 
@@ -31,12 +33,15 @@ class Selected:
     group_rows : list of int
         Rows of each group before any was dropped.
     rows : DataFrame
-        All of them in the order of the data, with the grouping variable (labels) if there is one.
+        All of them in the order of the data, with the grouping variable (labels) if there is one,
+        and the columns of weights and clusters.
     n_rows : int
         Rows of the data.
     dropped : Index
     reason : list of Message
         Why rows were dropped.
+    designs : list of Design
+        Weights and clusters of the rows of each group.
     """
 
     frames: list[pd.DataFrame]
@@ -46,6 +51,13 @@ class Selected:
     n_rows: int
     dropped: pd.Index
     reason: list[Message]
+    designs: list[Design]
+
+    @property
+    def counted(self) -> list[pd.DataFrame]:
+        """The rows of each group that have a weight above 0."""
+        pairs = zip(self.frames, self.designs, strict=True)
+        return [frame[design.of_rows(len(frame)) > 0] for frame, design in pairs]
 
 
 def select_rows(model: Model, data: pd.DataFrame, options: Mapping[str, Any]) -> Selected:
@@ -65,12 +77,17 @@ def select_rows(model: Model, data: pd.DataFrame, options: Mapping[str, Any]) ->
     used = (kept.to_numpy()) & (labels != None)
     for label in groups:
         _check_left(frame[labels == label], used[labels == label], options["missing"], label)
+    columns = design_columns(data, options)
     rows = frame[used].copy()
+    for option in columns:
+        rows[options[option]] = data.loc[used, options[option]]
     if options["group"] is not None:
         rows[options["group"]] = labels[used]
-    frames = [frame[used & (labels == label)] for label in groups]
+    chosen = [used & (labels == label) for label in groups]
+    frames = [frame[place] for place in chosen]
     sizes = [int((labels == label).sum()) for label in groups]
-    return Selected(frames, groups, sizes, rows, len(data), data.index[~used], reason)
+    designs = group_designs(columns, groups, chosen)
+    return Selected(frames, groups, sizes, rows, len(data), data.index[~used], reason, designs)
 
 
 def _check_left(frame: pd.DataFrame, used: np.ndarray, missing: str, label: str) -> None:

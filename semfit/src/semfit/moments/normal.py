@@ -173,7 +173,10 @@ class NormalObjective(Objective):
         return -gradient_rows(sample, moments, new) / 2, expected_rows(sample, moments, joined)
 
     def casewise_scores(self, theta: np.ndarray) -> np.ndarray:
-        """Return the gradient of each row's log-likelihood: (n, k), rows group by group."""
+        """Return the gradient of each row's log-likelihood: (n, k), rows group by group.
+
+        With weights or clusters, of what was drawn independently (`Design.independent`).
+        """
         result = []
         for structure, sample in zip(self.structures, self.samples, strict=True):
             implied = structure.implied(theta)
@@ -181,7 +184,7 @@ class NormalObjective(Objective):
             rows = casewise_rows(sample, implied.mean, implied.cov, d)
             scores = np.zeros((sample.n, self.k))
             np.add.at(scores.T, structure.which, rows.T)
-            result.append(scores)
+            result.append(sample.design.independent(scores))
         return np.concatenate(result)
 
 

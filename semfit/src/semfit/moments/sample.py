@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from semfit.moments.design import SIMPLE, Design
+
 EM_STEPS = 10_000
 EM_TOLERANCE = 1e-11  # largest change of a moment in a step, in standard deviations
 EM_CHECK = 50  # steps after which EM looks whether it is on its way to a singular matrix
@@ -55,12 +57,15 @@ class Sample:
     seen : ndarray (P, p) of float
         1 where a pattern has a value, 0 where it is missing.
     counts : ndarray (P,)
+        Number of rows, or the sum of their weights.
     means, covs : ndarray (P, p), (P, p, p)
         Mean and covariance (over the number of rows) of each pattern, 0 where missing.
     mean, cov : ndarray (p,), (p, p)
         Maximum-likelihood moments of the saturated model (with missing values: EM).
     em_steps : int
         0 for complete rows; -1 if EM did not converge.
+    design : Design
+        Weights and clusters of the rows.
     """
 
     data: np.ndarray = field(repr=False)
@@ -72,6 +77,7 @@ class Sample:
     mean: np.ndarray = field(repr=False)
     cov: np.ndarray = field(repr=False)
     em_steps: int
+    design: Design = field(repr=False, default=SIMPLE)
 
     @property
     def n(self) -> int:
@@ -84,12 +90,13 @@ class Sample:
         return bool(self.seen.all())
 
 
-def sample_of(values: np.ndarray) -> Sample:
+def sample_of(values: np.ndarray, design: Design = SIMPLE) -> Sample:
     """The `Sample` of rows; NaN is missing, and no row may be empty.
 
     Parameters
     ----------
     values : ndarray (n, p)
+    design : Design
 
     Returns
     -------
@@ -103,11 +110,11 @@ def sample_of(values: np.ndarray) -> Sample:
     seen, pattern = np.unique(~np.isnan(values), axis=0, return_inverse=True)
     pattern, seen = pattern.reshape(-1), seen.astype(float)
     data = np.nan_to_num(values)
-    counts, means, covs = _moments(data, pattern, len(seen))
+    counts, means, covs = _moments(data, pattern, len(seen), design)
     parts = data, pattern, seen, counts, means, covs
     if seen.all():
-        return Sample(*parts, means[0], covs[0], 0)
-    return Sample(*parts, *expectation_maximisation(seen, counts, means, covs))
+        return Sample(*parts, means[0], covs[0], 0, design)
+    return Sample(*parts, *expectation_maximisation(seen, counts, means, covs), design)
 
 
 def resample(sample: Sample, times: np.ndarray) -> Sample:
@@ -123,28 +130,40 @@ def resample(sample: Sample, times: np.ndarray) -> Sample:
     Sample
         Without EM: `mean` and `cov` are those of the variables that miss nothing, NaN for others.
     """
-    data = np.repeat(sample.data, times, axis=0)
+    data, design = np.repeat(sample.data, times, axis=0), sample.design.taken(times)
     kept, pattern = np.unique(np.repeat(sample.pattern, times), return_inverse=True)
     seen = sample.seen[kept]
-    parts = data, pattern, seen, *_moments(data, pattern, len(seen))
+    parts = data, pattern, seen, *_moments(data, pattern, len(seen), design)
     full = seen.all(axis=0)
-    mean = np.where(full, data.mean(axis=0), np.nan)
-    return Sample(*parts, mean, np.where(np.outer(full, full), _cov(data), np.nan), 0)
+    mean, cov = _mean_and_cov(data, design.weights)
+    mean = np.where(full, mean, np.nan)
+    return Sample(*parts, mean, np.where(np.outer(full, full), cov, np.nan), 0, design)
 
 
 def _moments(
-    data: np.ndarray, pattern: np.ndarray, n_patterns: int
+    data: np.ndarray, pattern: np.ndarray, n_patterns: int, design: Design
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number, mean and covariance of the rows of each pattern."""
-    counts = np.bincount(pattern).astype(float)
-    means = np.array([data[pattern == k].mean(axis=0) for k in range(n_patterns)])
-    covs = np.array([_cov(data[pattern == k]) for k in range(n_patterns)])
-    return counts, means, covs
+    """Number (or weight), mean and covariance of the rows of each pattern."""
+    weights = design.weights
+    counts = np.bincount(pattern, weights).astype(float)
+    moments = []
+    for k in range(n_patterns):
+        rows = pattern == k
+        moments.append(_mean_and_cov(data[rows], None if weights is None else weights[rows]))
+    means, covs = zip(*moments, strict=True)
+    return counts, np.array(means), np.array(covs)
 
 
-def _cov(rows: np.ndarray) -> np.ndarray:
-    deviations = rows - rows.mean(axis=0)
-    return deviations.T @ deviations / len(rows)
+def _mean_and_cov(rows: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance (over the number of rows, or their weight); zeros of no weight."""
+    if weights is None:
+        mean = rows.mean(axis=0)
+        deviations = rows - mean
+        return mean, deviations.T @ deviations / len(rows)
+    total = weights.sum() or 1.0
+    mean = weights @ rows / total
+    deviations = rows - mean
+    return mean, deviations.T @ (weights[:, None] * deviations) / total
 
 
 def embedded_inverse(cov: np.ndarray, seen: np.ndarray) -> np.ndarray:

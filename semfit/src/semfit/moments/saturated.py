@@ -88,9 +88,11 @@ def complete_information(n: int, cov: np.ndarray, moments: Moments) -> np.ndarra
 def scores(sample: Sample, mean: np.ndarray, cov: np.ndarray, moments: Moments) -> np.ndarray:
     """The gradient of each row's log-likelihood with respect to the moments: (n, q).
 
-    R: ``lavaan:::lav_mvnorm_missing_scores_mu_vech_sigma``.
+    With weights or clusters, of what was drawn independently (`Design.independent`). R:
+    ``lavaan:::lav_mvnorm_missing_scores_mu_vech_sigma``.
     """
     weight, pull = weighted_residuals(sample, mean, cov)
     i, j = moments.rows, moments.columns
     products = pull[:, i] * pull[:, j] - weight[:, i, j][sample.pattern]
-    return np.concatenate([pull[:, moments.means], products * moments.half], axis=1)
+    rows = np.concatenate([pull[:, moments.means], products * moments.half], axis=1)
+    return sample.design.independent(rows)

@@ -23,8 +23,9 @@ from scipy.linalg import block_diag
 from scipy.stats import chi2
 
 from semfit.fitting import inference
+from semfit.fitting.designs import OPTIONS as DESIGN_OPTIONS
 from semfit.fitting.estimator import MEAN, MEAN_AND_VARIANCE
-from semfit.fitting.fitting import Fit, estimator_of
+from semfit.fitting.fitting import Fit, estimator_under
 from semfit.fitting.search import Found, scoring
 from semfit.messages import Message, as_json, message
 from semfit.moments import saturated
@@ -238,6 +239,8 @@ def other_data(a: Fit, b: Fit) -> Message | None:
         return message("other_covariates", variables=differing)
     if (a.group, a.groups) != (b.group, b.groups):
         return message("other_groups", first=str(a.group), second=str(b.group))
+    if any(a.options[option] != b.options[option] for option in DESIGN_OPTIONS):
+        return message("other_design")
     columns = sorted(a.rows.columns, key=str)
     if not a.rows[columns].equals(b.rows[columns]):
         return message("other_rows", first=a.n_used, second=b.n_used)
@@ -377,7 +380,7 @@ def _check_method(method: str) -> None:
 def chisq_difference(large: Fit, small: Fitted, method: str = "default") -> Difference:
     """Return the `Difference` of models that are known to be nested; see `difference`."""
     chisq, df = _steps_apart(large, small)
-    correction = estimator_of(large.estimator).correction
+    correction = estimator_under(large.options).correction
     if correction == MEAN_AND_VARIANCE:
         slope, shift = satorra_2000(large, small)
         result = Difference(slope * chisq + shift, df, np.nan, "Satorra 2000")

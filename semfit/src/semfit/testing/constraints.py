@@ -16,7 +16,7 @@ from scipy.stats import chi2
 
 from semfit.fitting import inference
 from semfit.fitting.estimates import Point, derivative
-from semfit.fitting.fitting import Fit, estimator_of
+from semfit.fitting.fitting import Fit, estimator_under
 from semfit.fitting.search import scoring
 from semfit.moments.objective import Objective
 from semfit.syntax.formula import evaluate, names_in
@@ -261,7 +261,7 @@ def layout_with(one: Fit, equal: Sequence[str], free: Sequence[str]) -> Layout:
 def refit(one: Fit, layouts: Iterable[Layout]) -> list[Refit]:
     """Return a `Refit` for each layout of the model of a fit, starting from its estimates."""
     assert one.test is not None
-    tested = estimator_of(one.estimator).tester(one.layout, one.objective)
+    tested = estimator_under(one.options).tester(one.layout, one.objective)
     values, result = one.point.values(one.point.theta), []
     for layout in layouts:
         objective = one.objective.with_layout(layout)

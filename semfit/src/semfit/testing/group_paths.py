@@ -66,6 +66,8 @@ def path_differences(
     equal: str | Sequence[str] = ("loadings",),
     free: str | Sequence[str] = (),
     ordered: str | Sequence[str] = (),
+    sampling_weights: str | None = None,
+    cluster: str | None = None,
 ) -> PathDifferences:
     """Test which regression paths differ between groups.
 
@@ -77,7 +79,7 @@ def path_differences(
         of all groups.
     data : DataFrame
     group : str
-    estimator, missing, equal, free, ordered
+    estimator, missing, equal, free, ordered, sampling_weights, cluster
         Of `fit`. Paths are comparable with equal loadings only: see `invariance` for whether these
         hold.
 
@@ -108,7 +110,7 @@ def path_differences(
         raise ValueError("Regressions are what is compared: leave them out of equal=.")
     model, dropped = _varying(model, data, group, missing)
     options: dict[str, Any] = {"estimator": estimator, "missing": missing, "group": group}
-    options["ordered"] = ordered
+    options |= {"ordered": ordered, "sampling_weights": sampling_weights, "cluster": cluster}
     one = fit(model, data, **options, equal=equal, free=free, labels="by_group")
     if not one.converged or not np.isfinite(one.point.vcov).all():
         raise ValueError(f"Paths cannot be compared without standard errors: {one.message}")

@@ -17,7 +17,7 @@ import pandas as pd
 
 from semfit.fitting import estimates
 from semfit.fitting.diagnostics import CASES_PER_PARAMETER
-from semfit.fitting.fitting import Fit, estimator_of, fit
+from semfit.fitting.fitting import Fit, estimator_of, estimator_under, fit
 from semfit.messages import Message, as_json, message, told
 from semfit.syntax.model import Model, read_model
 from semfit.syntax.terms import Modifier, Term
@@ -191,6 +191,8 @@ def invariance(
     free: str | Sequence[str] = (),
     ordered: str | Sequence[str] = (),
     measurement_only: bool = True,
+    sampling_weights: str | None = None,
+    cluster: str | None = None,
 ) -> Invariance:
     """Test measurement invariance across groups in steps.
 
@@ -212,6 +214,8 @@ def invariance(
         the scale of its latent variable: its loading is equal by definition.
     measurement_only : bool
         Fit `measurement_model` of the model; else the model with its paths.
+    sampling_weights, cluster : str, optional
+        Of `fit`.
 
     Returns
     -------
@@ -254,7 +258,7 @@ def invariance(
         model = measurement_model(model)
     free = tuple([free] if isinstance(free, str) else free)
     options: dict[str, Any] = {"estimator": estimator, "missing": missing, "group": group}
-    options["ordered"] = ordered
+    options |= {"ordered": ordered, "sampling_weights": sampling_weights, "cluster": cluster}
     fits = {
         step: fit(model, data, **options, equal=known[step], free=free, labels="by_group")
         for step in steps
@@ -384,7 +388,7 @@ def _step_table(
 
 def _fit_columns(one: Fit, own: pd.Series) -> Row:
     """Return what the table of steps says of the fit of a step, from its row of `compare`."""
-    column = "scaled" if estimator_of(one.estimator).corrected else "standard"
+    column = "scaled" if estimator_under(one.options).corrected else "standard"
     row = {name: own[name] for name in ("npar", "cfi", "rmsea", "srmr", "fit_indices")}
     row |= {"chisq": measure(one, "chisq", column), "p": measure(one, "pvalue", column)}
     row |= {name: own[name] for name in ("chisq_diff", "df_diff", "method")}

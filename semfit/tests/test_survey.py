@@ -1,0 +1,247 @@
+"""Sampling weights, clusters, gaps in ordered variables, ordered mediators: lavaan's numbers, and laws."""
+
+import json
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import semfit as sem
+
+HERE = Path(__file__).parent / "reference"
+TOLERANCE = 2e-5  # of estimates and standard errors, and relative of everything larger than 1
+VERSIONS = {"lavaan_0_7": "lavaan 0.7-2", "lavaan_0_6": "lavaan 0.6-14"}
+MEASURES = {
+    "npar": "npar",
+    "n": "ntotal",
+    "chisq": "chisq",
+    "df": "df",
+    "pvalue": "pvalue",
+    "baseline_chisq": "baseline.chisq",
+    "cfi": "cfi",
+    "tli": "tli",
+    "rmsea": "rmsea",
+    "rmsea_ci_low": "rmsea.ci.lower",
+    "rmsea_ci_high": "rmsea.ci.upper",
+    "rmsea_pvalue": "rmsea.pvalue",
+    "srmr": "srmr",
+    "logl": "logl",
+    "logl_unrestricted": "unrestricted.logl",
+    "aic": "aic",
+    "bic": "bic",
+}
+FACTORS = {
+    "scaling_factor": "chisq.scaling.factor",
+    "baseline_scaling_factor": "baseline.chisq.scaling.factor",
+}
+# lavaan 0.6-14 does not see clusters in the test of "ML" (it does in that of "MLR")
+ONLY_ESTIMATES = {("lavaan_0_6", "ml_class"), ("lavaan_0_6", "ml_fiml_class")}
+
+
+@cache
+def answers(version):
+    """Return lavaan's answers, by case."""
+    return json.loads((HERE / "survey" / f"{version}.json").read_text())
+
+
+@cache
+def frame(name):
+    """Return a reference data set with its weights and clusters."""
+    where = HERE / "survey/gaps.csv" if name == "gaps" else HERE / f"estimators/data_{name}.csv"
+    data = pd.read_csv(where).join(pd.read_csv(HERE / "survey/design.csv"))
+    return data.drop(index=149) if name in ("hsmiss", "gaps") else data  # a row without answers
+
+
+@cache
+def fitted(case):
+    """Return the fit of a case, of whichever version knows it."""
+    answer = next(answers(version)[case] for version in VERSIONS if case in answers(version))
+    with warnings.catch_warnings(action="ignore"):
+        return sem.fit(sem.read_model(answer["model"]), frame(answer["data"]), **answer["options"])
+
+
+CASES = [
+    (version, case) for version in VERSIONS for case in answers(version) if case.startswith("ml")
+]
+
+
+@pytest.mark.parametrize(("version", "case"), CASES)
+def test_every_cell_is_lavaans(version, case):
+    answer, fit = answers(version)[case], fitted(case)
+    labels = [str(g) for g in frame(answer["data"])[fit.group].unique()] if fit.group else [""]
+    own = {}
+    for row in fit.estimates.itertuples():
+        for ends in (
+            {(row.lhs, row.rhs), (row.rhs, row.lhs)} if row.op == "~~" else [(row.lhs, row.rhs)]
+        ):
+            own[(ends[0], row.op, ends[1], row.group)] = row.estimate, row.se
+    own |= {(row.name, ":=", "", ""): (row.estimate, row.se) for row in fit.defined.itertuples()}
+    for row in answer["estimates"]:
+        defined = row["op"] == ":="
+        rest = ("", "") if defined else (row["rhs"], labels[row["group"] - 1])
+        estimate, se = own[(row["lhs"], row["op"], *rest)]
+        assert estimate == pytest.approx(row["est"], rel=TOLERANCE, abs=TOLERANCE), row
+        if row["se"] and (version, case) not in OTHER_ERRORS:
+            assert se == pytest.approx(row["se"], abs=TOLERANCE), row
+    if (version, case) not in ONLY_ESTIMATES | OTHER_ERRORS:
+        _check_measures(fit, answer)
+
+
+OTHER_ERRORS: set = set()
+
+
+def _check_measures(fit, answer):
+    """Compare every measure that lavaan has; a model without degrees of freedom has no scaled ones."""
+    own = fit.measures.set_index("measure")
+    columns = {"standard": "", "scaled": ".scaled", "robust": ".robust"}
+    wanted = {
+        (name, column): answer["measures"].get(theirs + suffix)
+        for name, theirs in MEASURES.items()
+        for column, suffix in columns.items()
+        if column == "standard" or own.loc["df", "standard"] > 0
+    }
+    if own.loc["df", "standard"] > 0:
+        wanted |= {(a, "scaled"): answer["measures"].get(b) for a, b in FACTORS.items()}
+    for place, value in wanted.items():
+        if value is not None:
+            assert own.loc[place] == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE), place
+
+
+# ---- laws ----------------------------------------------------------------------------------------
+
+HS = "visual =~ x1 + x2 + x3; textual =~ x4 + x5 + x6; textual ~ visual + ageyr"
+
+
+def fit_hs(data=None, **options):
+    data = frame("hs") if data is None else data
+    return sem.fit(sem.read_model(HS), data, **({"estimator": "MLR"} | options))
+
+
+def same(first, second, columns):
+    for column in columns:
+        np.testing.assert_allclose(first.estimates[column], second.estimates[column], atol=1e-8)
+
+
+@pytest.mark.parametrize("missing", ["listwise", "fiml"])
+def test_equal_weights_are_no_weights(missing):
+    weighted = fit_hs(frame("hsmiss"), missing=missing, sampling_weights="same")
+    plain = fit_hs(frame("hsmiss"), missing=missing)
+    same(weighted, plain, ["estimate", "se", "std_all", "std_se"])
+    pd.testing.assert_frame_equal(weighted.measures, plain.measures, rtol=1e-9)
+
+
+@pytest.mark.parametrize("missing", ["listwise", "fiml"])
+def test_whole_weights_are_rows_that_are_there_so_often(missing):
+    data = frame("hsmiss")
+    weighted = fit_hs(data, missing=missing, sampling_weights="times")
+    repeated = data.loc[data.index.repeat(data["times"])]
+    same(weighted, fit_hs(repeated, missing=missing), ["estimate", "std_all"])
+
+
+def test_the_scale_of_weights_does_not_matter():
+    data = frame("hs").assign(other=lambda d: d["weight"] * 1e6)
+    same(
+        fit_hs(sampling_weights="weight"),
+        fit_hs(data, sampling_weights="other"),
+        ["estimate", "se"],
+    )
+
+
+def test_clusters_of_one_row_are_no_clusters():
+    data = frame("hs").assign(own=np.arange(301))
+    fit, plain = fit_hs(data, cluster="own"), fit_hs(data, mean_structure=True)
+    same(fit, plain, ["estimate"])
+    np.testing.assert_allclose(
+        fit.estimates["se"], plain.estimates["se"] * np.sqrt(301 / 300), atol=1e-9
+    )
+
+
+def test_twins_in_one_cluster_are_one_row():
+    twice = pd.concat([frame("hs")] * 2, ignore_index=True).assign(pair=[*range(301)] * 2)
+    fit, plain = fit_hs(twice, cluster="pair"), fit_hs(mean_structure=True)
+    same(fit, plain, ["estimate"])
+    np.testing.assert_allclose(
+        fit.estimates["se"], plain.estimates["se"] * np.sqrt(301 / 300), atol=1e-9
+    )
+
+
+def test_labels_of_clusters_may_be_text():
+    data = frame("hs").assign(name=lambda d: "class " + d["class"].astype(str))
+    same(fit_hs(cluster="class"), fit_hs(data, cluster="name"), ["estimate", "se"])
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (lambda d: d["weight"].where(d.index > 2), "are missing in 3 row"),
+        (lambda d: d["weight"] * np.where(d.index > 1, 1, -1), "are negative in 2 row"),
+        (lambda d: d["weight"] * np.where(d.index > 0, 1, np.inf), "are infinite in 1 row"),
+        (lambda d: d["weight"] * 0, "are all 0"),
+        (lambda d: d["weight"].astype(str), "are not numeric"),
+        (lambda d: d["weight"] > 1, "are not numeric"),
+    ],
+)
+def test_weights_that_are_none_are_refused(column, text):
+    data = frame("hs").assign(odd=column)
+    with pytest.raises(ValueError, match=text):
+        fit_hs(data, sampling_weights="odd")
+
+
+def test_clusters_that_are_none_are_refused():
+    data = frame("hs")
+    for column, text in (
+        (data["class"].where(data.index > 4), "missing in 5 row"),
+        (1, "has one value"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            fit_hs(data.assign(odd=column), cluster="odd")
+    with pytest.raises(ValueError, match="must be the name of one column"):
+        fit_hs(data, cluster="klas")
+    with pytest.raises(ValueError, match="are of one cluster"):
+        fit_hs(data, cluster="school", group="school")
+    with pytest.raises(ValueError, match="nor clusters"):
+        fit_hs(data, cluster="class", mean_structure=False)
+
+
+# ---- what comes after a fit ----------------------------------------------------------------------
+
+
+def test_the_message_tells_the_design():
+    fit = fit_hs(sampling_weights="weight", cluster="class")
+    weights = frame("hs")["weight"]
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    assert "34 clusters by class" in fit.message
+    assert f"weights weight (as precise as {effective:.0f} equal ones)" in fit.message
+    assert {"weight", "class"} <= {*fit.rows.columns}
+
+
+def test_fits_of_other_designs_are_not_compared():
+    one, other = fit_hs(sampling_weights="weight"), fit_hs()
+    table = sem.compare({"a": one, "b": other})
+    assert "other sampling weights or clusters" in " ".join(table["note"].astype(str))
+
+
+def test_clusters_are_drawn_whole():
+    fit = fit_hs(cluster="class", sampling_weights="weight")
+    boot = sem.bootstrap(fit, 60, n_jobs=1, confidence=0.9, progress=False)
+    assert boot.message.startswith("60 bootstrap draws of 34 clusters")
+    ratio = boot.estimates["boot_se"] / fit.estimates.query("free")["se"].to_numpy()
+    assert 0.8 < ratio.median() < 1.25
+
+
+def test_invariance_and_paths_pass_the_design_on():
+    data, design = frame("hs"), {"sampling_weights": "weight", "cluster": "room"}
+    model = sem.read_model("visual =~ x1 + x2 + x3; textual =~ x4 + x5 + x6; textual ~ visual")
+    result = sem.invariance(
+        model, data, "school", "MLR", "listwise", ["configural", "metric"], **design
+    )
+    for fit in result.fits.values():
+        assert (fit.options["sampling_weights"], fit.options["cluster"]) == ("weight", "room")
+    paths = sem.path_differences(model, data, "school", "MLR", "listwise", **design)
+    assert paths.fit.options["cluster"] == "room"
