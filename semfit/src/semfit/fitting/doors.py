@@ -142,3 +142,159 @@ class Doors:
             known = ", ".join(STANDARDISED)
             raise ValueError(f"kind={kind!r} does not exist; there is: {known}.")
         return interval_table(self.point, confidence, kind)
+
+    def scores(
+        self, method: str = "regression", data: pd.DataFrame | None = None, se: bool = False
+    ) -> pd.DataFrame:
+        """Return scores on the latent variables.
+
+        Parameters
+        ----------
+        method : {"regression", "bartlett", "ebm", "ml"}
+            regression: the expectation of a latent variable given the row (Thurstone). bartlett:
+            unbiased given the latent variable. For ordered variables these are the mode of the
+            posterior (empirical Bayes modal, "ebm") and of the likelihood ("ml"); as in lavaan, the
+            names are interchangeable.
+        data : DataFrame, optional
+            New rows, with the variables of the model (and the grouping variable). Default: the rows
+            that the fit used.
+        se : bool
+            Add a column with the standard error of each, f_se; not for ordered variables.
+
+        Returns
+        -------
+        DataFrame
+            A column for each latent variable, indexed as the rows. A row with gaps is scored by what
+            it has; one without any value, or of an unknown group, is NaN. R: ``lavPredict(fit,
+            newdata, method = "regression", se = "standard")``.
+
+        Raises
+        ------
+        ValueError
+            A fit without a solution, an unknown method, a variable that is absent, a category or
+            group that was not in the fit.
+
+        Notes
+        -----
+        regression: E(eta) + C S^-1 (y - E(y)), C and S the implied covariances of eta with y, and of
+        y. bartlett: E(eta) + (L' S^-1 L)^-1 L' S^-1 (y - E(y)), L the loadings. See
+        `semfit.results.ordered` for ordered variables.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
+        >>> fit.scores(se=True).head(2).round(2)
+              f  f_se
+        0 -0.51  0.37
+        1  0.36  0.37
+        """
+        return import_module("semfit.results.scores").scores(self, method, data, se)
+
+    def fitted_values(
+        self, method: str = "regression", data: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """Return the values that the scores of a row imply for the observed variables.
+
+        Parameters
+        ----------
+        method, data
+            As in `scores`.
+
+        Returns
+        -------
+        DataFrame
+            A column for each observed variable, indexed as the rows; variables that take part in
+            regressions are what they are. R: ``lavPredict(fit, type = "ov", method)``.
+
+        Raises
+        ------
+        ValueError
+            As `scores`; and ordered variables.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
+        >>> fit.fitted_values().head(2).round(2)
+             x1    x2    x3
+        0  2.64  2.60  2.65
+        1  3.51  3.36  3.39
+        """
+        return import_module("semfit.results.scores").fitted_values(self, method, data)
+
+    def predict(
+        self,
+        data: pd.DataFrame | None = None,
+        outcomes: str | list[str] | None = None,
+        given: str | list[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return the expectation of observed variables given others, as the solution implies it.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            New rows, with the variables of `given` (and the grouping variable). Default: the rows
+            that the fit used.
+        outcomes : str or list of str, optional
+            What is predicted. Default: observed variables that others predict, and that predict none.
+        given : str or list of str, optional
+            By what. Default: the covariates.
+
+        Returns
+        -------
+        DataFrame
+            A column for each outcome, indexed as the rows; a row with gaps by what it has. R:
+            ``lavPredictY(fit, newdata, ynames = outcomes, xnames = given)``.
+
+        Raises
+        ------
+        ValueError
+            A fit without a solution or with ordered variables; a variable that is absent, or none.
+
+        Notes
+        -----
+        E(y) + S_yx S_xx^-1 (x - E(x)), with implied moments (de Rooij et al. 2023).
+
+        Examples
+        --------
+        >>> import semfit
+        >>> model = semfit.read_model("f =~ x1 + x2 + x3; x4 ~ f")
+        >>> fit = semfit.fit(model, semfit.example_data())
+        >>> fit.predict(given=["x1", "x2", "x3"]).head(2).round(2)
+             x4
+        0  2.60
+        1  2.98
+        """
+        return import_module("semfit.results.scores").predict(self, data, outcomes, given)
+
+    def implied(self, group: str | None = None) -> Any:
+        """Return the moments that the solution implies.
+
+        Parameters
+        ----------
+        group : str, optional
+            Which, where there are several.
+
+        Returns
+        -------
+        results.moments.ImpliedMoments
+            cov, mean, latent_cov, latent_mean, cross_cov, thresholds: labelled frames and series. R:
+            ``lavInspect(fit, "implied")``, "cov.lv", "mean.lv", "thresholds".
+
+        Raises
+        ------
+        ValueError
+            A fit without a solution; a group that is not there, or none of several named.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
+        >>> fit.implied().cov.round(2)
+              x1    x2    x3
+        x1  1.01  0.62  0.61
+        x2  0.62  0.89  0.53
+        x3  0.61  0.53  0.89
+        """
+        return import_module("semfit.results.moments").implied(self, group)

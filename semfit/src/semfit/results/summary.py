@@ -277,3 +277,11 @@ def _html(fit: Fit, blocks: list[tuple[str, list[Block]]]) -> str:
         parts += [f'<p class="group">{escape(heading)}</p>'] if heading else []
         parts += [block_html(block) for block in group]
     return f'<style>{STYLE}</style><div class="semfit-fit">{"".join(parts)}</div>'
+
+
+def refuse_non_solution(fit: Fit, what: str) -> None:
+    """Refuse to compute something of a fit that has no solution."""
+    if not has_solution(fit):
+        raise ValueError(
+            f"{what}: this fit has no solution. See fit.problems for why it failed, and what to do."
+        )
