@@ -94,6 +94,7 @@ def _normal_draws(point: Point, draws: int, seed: int) -> np.ndarray:
     the singular covariance matrix that a sandwich of fewer rows than parameters is.
     """
     se = np.sqrt(np.diag(point.vcov))
+    se[~(se > 0)] = 1.0  # of a parameter that constraints fix
     variances, axes = np.linalg.eigh(point.vcov / np.outer(se, se))
     root = axes * np.sqrt(np.maximum(variances, 0)) @ axes.T
     white = np.random.default_rng(seed).standard_normal((draws, len(se)))

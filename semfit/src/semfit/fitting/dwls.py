@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from semfit.fitting import requirements
+from semfit.fitting import constrained, requirements
 from semfit.fitting.designs import is_designed
 from semfit.fitting.estimates import Point
 from semfit.fitting.estimator import (
@@ -32,7 +32,7 @@ from semfit.fitting.estimator import (
 from semfit.fitting.inference import Test, invert
 from semfit.fitting.refits import Refit, Refitted, Times, failed, solved
 from semfit.fitting.requirements import Selected
-from semfit.fitting.search import Found, Start, scoring
+from semfit.fitting.search import Found, Start, minimise
 from semfit.messages import message
 from semfit.moments.implied import SCALE, THRESHOLD, Derivatives, Implied, Structure
 from semfit.moments.objective import Names, Objective, deltas_of, untie
@@ -119,11 +119,11 @@ class WeightedLeastSquares(Estimator):
         """Return robust covariance matrix, adjusted test and that of the baseline."""
         objective = prepared.objective
         assert isinstance(objective, DwlsObjective)
-        return _tests(objective, found)
+        return _tests(prepared.layout, objective, found)
 
     def tester(self, layout: Layout, objective: Objective) -> Tester:
         """Return the function that gives the chi-square of other equalities, not adjusted."""
-        return lambda other, found, df: Test(other.value(found.theta), df)
+        return lambda other, layout, found, df: Test(other.value(found.theta), df)
 
     def refit(self, point: Point, objective: Objective, frames: Sequence[pd.DataFrame]) -> Refit:
         """Return the refit by Fisher scoring; every draw needs all categories."""
@@ -467,15 +467,17 @@ def _scale_derivatives(
     return result
 
 
-def _tests(objective: DwlsObjective, found: Found) -> Tested:
-    df = sum(len(group.values) for group in objective.samples) - objective.k
+def _tests(layout: Layout, objective: DwlsObjective, found: Found) -> Tested:
+    npar = constrained.free_parameters(layout, found.theta)
+    df = sum(len(group.values) for group in objective.samples) - npar
     if not found.converged:
         return Tested(df)
     share = [group.n / objective.n for group in objective.samples]
     deltas = objective.deltas(found.theta)
     weights = [f * group.weights for f, group in zip(share, objective.samples, strict=True)]
     parts = zip(deltas, weights, strict=True)
-    bread = invert(np.sum([delta.T @ (weight[:, None] * delta) for delta, weight in parts], axis=0))
+    information = np.sum([delta.T @ (weight[:, None] * delta) for delta, weight in parts], axis=0)
+    bread = invert(information, constrained.free_directions(layout, found.theta))
     chisq, baseline = objective.value(found.theta), _baseline(objective)
     if bread is None:
         return Tested(df, None, Test(chisq, df), baseline)
@@ -484,7 +486,7 @@ def _tests(objective: DwlsObjective, found: Found) -> Tested:
     meat = np.sum([d.T @ g @ d for d, g in zip(weighted, gammas, strict=True)], axis=0)
     vcov = bread @ meat @ bread / (objective.n - len(share))
     traces = _traces(weights, weighted, gammas, bread)
-    robust = _categorical_ml(objective, found, bread)
+    robust = _categorical_ml(objective, found, bread, df)
     return Tested(df, vcov, Test(chisq, df, *mean_and_variance(df, *traces), *robust), baseline)
 
 
@@ -536,7 +538,7 @@ def _has_robust(objective: DwlsObjective) -> bool:
 
 
 def _categorical_ml(
-    objective: DwlsObjective, found: Found, bread: np.ndarray
+    objective: DwlsObjective, found: Found, bread: np.ndarray, df: int
 ) -> tuple[float, float]:
     """Return (chisq, scaling) for robust fit measures (Savalei 2021).
 
@@ -561,7 +563,6 @@ def _categorical_ml(
         for h, (other, dwls, _, gamma) in enumerate(blocks):
             residual = (np.eye(len(dwls)) if g == h else 0) - delta @ bread @ (other.T * dwls)
             expected += np.sum((residual @ gamma) * (weight @ residual))
-    df = sum(len(group.values) for group in objective.samples) - objective.k
     return (chisq, expected / df) if df > 0 else (np.nan, np.nan)
 
 
@@ -634,5 +635,5 @@ class OrderedRefit:
             text = str(error).split(":")[0]
             return failed(self.point, message("refit_refused", text=text))
         objective = DwlsObjective(layout, statistics)
-        found = scoring(objective, self.point.theta)
+        found = minimise(objective, layout, self.point.theta)
         return solved(self.point, objective, found.theta if found.converged else None)

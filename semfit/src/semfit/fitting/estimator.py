@@ -35,7 +35,7 @@ from semfit.syntax.parameters import Layout
 NONE, MEAN, MEAN_AND_VARIANCE = "none", "mean", "mean_and_variance"
 
 Options: TypeAlias = Mapping[str, Any]  # what `fit` was called with, besides model and data
-Tester: TypeAlias = Callable[[Objective, Found, int], Test]  # of (objective, found, df)
+Tester: TypeAlias = Callable[[Objective, Layout, Found, int], Test]  # of (..., df)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semfit.fitting import designs, diagnostics, inference, measures, modification, requirements
+from semfit.fitting import (
+    constrained,
+    designs,
+    diagnostics,
+    inference,
+    measures,
+    modification,
+    requirements,
+)
 from semfit.fitting import estimates as tables
 from semfit.fitting.doors import Doors
 from semfit.fitting.dwls import WeightedLeastSquares
@@ -297,7 +305,7 @@ def _assemble(
         group_sizes=tuple(group.n for group in groups),
         dropped=selected.dropped,
         converged=found.converged,
-        optimizer=_optimizer(objective, found, iterations),
+        optimizer=_optimizer(objective, layout, found, iterations),
         message=told(parts),
         message_parts=parts,
         **_tables(point, estimates, groups, tested),
@@ -312,13 +320,15 @@ def _assemble(
     )
 
 
-def _optimizer(objective: Objective, found: Found, iterations: int) -> dict[str, Any]:
+def _optimizer(
+    objective: Objective, layout: Layout, found: Found, iterations: int
+) -> dict[str, Any]:
     """Return what is told of the search."""
     return {
         "semopy_iterations": iterations,
         "scoring_steps": found.steps,
         "em_steps": objective.em_steps,
-        "gradient": _gradient(objective, found.theta),
+        "gradient": _gradient(objective, layout, found.theta),
     }
 
 
@@ -327,21 +337,26 @@ def _tables(
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of a solution, by the name that they have in a `Fit`."""
     layout, tests = point.layout, (tested.test, tested.baseline, tested.likelihood)
+    npar = constrained.free_parameters(layout, point.theta)
     return {
         "estimates": estimates,
         "defined": tables.defined_table(point),
-        "measures": measures.measure_table(len(point.theta), tested.df, groups, *tests),
+        "measures": measures.measure_table(npar, tested.df, groups, *tests),
         "r_squared": tables.r_squared_table(layout.model, estimates),
         "residuals": tables.residual_table(groups, layout.groups),
         "vcov": tables.parameter_covariance(point),
     }
 
 
-def _gradient(objective: Objective, theta: np.ndarray) -> float:
-    """Return the largest absolute derivative, per row; NaN where a matrix is improper."""
+def _gradient(objective: Objective, layout: Layout, theta: np.ndarray) -> float:
+    """Return the largest absolute derivative, per row; NaN where a matrix is improper.
+
+    Under restrictions: of those along what they leave free.
+    """
     if not np.isfinite(objective.value(theta)):
         return np.nan
-    return float(np.abs(objective.score(theta)[0]).max() / objective.n)
+    gradient = constrained.along(layout, theta, objective.score(theta)[0])
+    return float(np.abs(gradient).max(initial=0) / objective.n)
 
 
 def _message_parts(

@@ -53,8 +53,16 @@ class Test:
         return self.chisq / self.scaling + self.shift
 
 
-def invert(information: np.ndarray) -> np.ndarray | None:
-    """Return the inverse of an information matrix, or None if it is not positive definite."""
+def invert(information: np.ndarray, free: np.ndarray | None = None) -> np.ndarray | None:
+    """Return the inverse of an information matrix, or None if it is not positive definite.
+
+    With `free` (k, r), a basis Z of what restrictions leave free: Z (Z' I Z)^-1 Z', the part that
+    belongs to the parameters of the inverse of I bordered by the derivatives of the restrictions
+    (Aitchison & Silvey 1958).
+    """
+    if free is not None:
+        inner = invert(free.T @ information @ free)
+        return None if inner is None else free @ inner @ free.T
     scale = np.sqrt(np.diag(information)) if len(information) else np.ones(0)
     if not np.all(scale > 0):
         return None
@@ -69,15 +77,20 @@ def information_of(objective: NormalObjective, theta: np.ndarray, expected: bool
     return objective.score(theta)[1] / 2 if expected else objective.observed_information(theta)
 
 
-def covariance(objective: NormalObjective, theta: np.ndarray, robust: bool) -> np.ndarray | None:
+def covariance(
+    objective: NormalObjective,
+    theta: np.ndarray,
+    robust: bool,
+    free: np.ndarray | None = None,
+) -> np.ndarray | None:
     """Return the covariance matrix of the estimates, None if the information is singular.
 
     Inverse information, expected for complete rows and observed with missing values; or robust, a
     sandwich of the inverse observed information around the casewise scores (Huber 1967, White 1982).
-    R: ``vcov(fit)``.
+    With `free` as in `invert`. R: ``vcov(fit)``.
     """
     complete = all(sample.complete for sample in objective.samples)
-    bread = invert(information_of(objective, theta, complete and not robust))
+    bread = invert(information_of(objective, theta, complete and not robust), free)
     if bread is None or not robust:
         return bread
     scores = objective.casewise_scores(theta)
@@ -98,12 +111,18 @@ def saturated_trace(samples: Sequence[Sample], model: Model, mean_structure: boo
     return total
 
 
-def yuan_bentler(objective: NormalObjective, theta: np.ndarray, df: int, trace: float) -> float:
+def yuan_bentler(
+    objective: NormalObjective,
+    theta: np.ndarray,
+    df: int,
+    trace: float,
+    free: np.ndarray | None = None,
+) -> float:
     """Return the scaling factor of the chi-square ("Mplus variant"); NaN without df.
 
     R: ``fitMeasures(fit, "chisq.scaling.factor")`` with ``estimator = "MLR"``.
     """
-    bread = invert(objective.observed_information(theta))
+    bread = invert(objective.observed_information(theta), free)
     if df <= 0 or bread is None:
         return np.nan
     scores = objective.casewise_scores(theta)
@@ -112,7 +131,12 @@ def yuan_bentler(objective: NormalObjective, theta: np.ndarray, df: int, trace: 
 
 
 def fiml_corrected(
-    objective: NormalObjective, theta: np.ndarray, df: int, model: Model, robust: bool
+    objective: NormalObjective,
+    theta: np.ndarray,
+    df: int,
+    model: Model,
+    robust: bool,
+    free: np.ndarray | None = None,
 ) -> tuple[float, float]:
     """Return (chisq, scaling) for robust fit measures with missing values.
 
@@ -132,7 +156,7 @@ def fiml_corrected(
         np.add.at(delta.T, structure.which, rows.T)
         blocks.append((delta, *_weights(sample, moments, robust)))
     information = sum(delta.T @ missing @ delta for delta, missing, _, _ in blocks)
-    bread = invert(information)
+    bread = invert(information, free)
     if bread is None:
         return np.nan, np.nan
     return chisq, _trace(blocks, bread) / df
@@ -182,6 +206,7 @@ def test(
     h1: float,
     model: Model,
     trace: float | None = None,
+    free: np.ndarray | None = None,
 ) -> Test:
     """Return the `Test` of a solution.
 
@@ -195,14 +220,16 @@ def test(
     model : model.Model
     trace : float, optional
         From `saturated_trace`: then the test is scaled (MLR).
+    free : ndarray (k, r), optional
+        A basis of what restrictions leave free.
     """
     robust = trace is not None
-    scaling = np.nan if trace is None else yuan_bentler(objective, theta, df, trace)
+    scaling = np.nan if trace is None else yuan_bentler(objective, theta, df, trace, free)
     chisq = objective.value(theta) - h1
     if all(sample.complete for sample in objective.samples):
         corrected = (chisq, scaling)
     else:
-        corrected = fiml_corrected(objective, theta, df, model, robust)
+        corrected = fiml_corrected(objective, theta, df, model, robust, free)
     return Test(chisq, df, scaling, 0.0, *corrected)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from semfit.fitting import designs, inference, measures, requirements
+from semfit.fitting import constrained, designs, inference, measures, requirements
 from semfit.fitting.estimates import Point
 from semfit.fitting.estimator import MEAN, NONE, Estimator, Options, Prepared, Tested, Tester
 from semfit.fitting.refits import NormalRefit, Refit
@@ -70,11 +70,13 @@ class MaximumLikelihood(Estimator):
         objective, layout, model = prepared.objective, prepared.layout, prepared.layout.model
         assert isinstance(objective, NormalObjective)
         counts = len(objective.samples), layout.mean_structure
-        df = measures.degrees_of_freedom(model, len(found.theta), *counts)
+        npar = constrained.free_parameters(layout, found.theta)
+        df = measures.degrees_of_freedom(model, npar, *counts)
         if not found.converged:
             return Tested(df)
         h1, trace = objective.floor(), self._trace(layout, objective)
-        vcov = inference.covariance(objective, found.theta, self.corrected)
+        free = constrained.free_directions(layout, found.theta)
+        vcov = inference.covariance(objective, found.theta, self.corrected, free)
         baseline, start = inference.baseline_model(model, objective.samples, layout)
         baseline_df = measures.degrees_of_freedom(model, len(start), *counts)
         fixed = inference.covariate_deviance(model, objective.samples)
@@ -82,7 +84,7 @@ class MaximumLikelihood(Estimator):
         return Tested(
             df,
             vcov,
-            inference.test(objective, found.theta, df, h1, model, trace),
+            inference.test(objective, found.theta, df, h1, model, trace, free),
             inference.test(baseline, start, baseline_df, h1, model, trace),
             (-(deviance - fixed) / 2, -(h1 - fixed) / 2),
         )
@@ -97,11 +99,14 @@ class MaximumLikelihood(Estimator):
         """Return the function that tests other equalities; the saturated model stays the same."""
         h1, trace = objective.floor(), self._trace(layout, objective)
 
-        def tested(other: Objective, found: Found, df: int) -> inference.Test:
+        def tested(
+            other: Objective, layout: Layout, found: Found, df: int
+        ) -> inference.Test:
             assert isinstance(other, NormalObjective)
             scaling = np.nan
             if trace is not None and found.converged:
-                scaling = inference.yuan_bentler(other, found.theta, df, trace)
+                free = constrained.free_directions(layout, found.theta)
+                scaling = inference.yuan_bentler(other, found.theta, df, trace, free)
             return inference.Test(other.value(found.theta) - h1, df, scaling)
 
         return tested

@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from semfit.fitting import constrained
+from semfit.fitting.inference import invert
 from semfit.moments.implied import Derivatives, Implied, Structure
 from semfit.moments.normal import add_matrix
 from semfit.moments.objective import Objective
@@ -60,10 +62,13 @@ def modification_indices(objective: Objective, layout: Layout, theta: np.ndarray
     its mi is rough. sepc_all of a variance is epc over the implied variance (lavaan: the estimate);
     it is NaN for a covariance with a variable that has no residual variance.
     """
-    free_information, tables = objective.information(theta), []
+    free, tables = constrained.free_directions(layout, theta), []
+    inverse = invert(objective.information(theta), free)
+    if inverse is None:
+        inverse = np.linalg.inv(objective.information(theta))
     for place, label in enumerate(layout.groups):
         rows = candidates(layout, place)
-        tests = _score_tests(objective, place, theta, rows, free_information)
+        tests = _score_tests(objective, place, theta, rows, inverse)
         scale = _standard_scale(layout, place, objective.structures[place].implied(theta), rows)
         table = pd.DataFrame(rows, columns=["lhs", "op", "rhs"]).assign(group=label)
         tables.append(table.join(tests).assign(sepc_all=tests["epc"] * scale))
@@ -108,7 +113,7 @@ def _score_tests(
     place: int,
     theta: np.ndarray,
     rows: Sequence[Row],
-    free_information: np.ndarray,
+    inverse: np.ndarray,
 ) -> pd.DataFrame:
     """Return mi, p and epc of the candidates of one group; NaN where not identified."""
     structure, k = objective.fitted[place], len(theta)
@@ -118,7 +123,7 @@ def _score_tests(
     information = np.zeros((k + len(rows), k + len(rows)))  # the free parameters come first
     add_matrix(information, np.concatenate([structure.which, k + owner]), rows_information)
     cross, alone = information[:k, k:], np.diag(information)[k:]
-    left = alone - np.sum(cross * np.linalg.solve(free_information, cross), axis=0)
+    left = alone - np.sum(cross * (inverse @ cross), axis=0)
     left = np.where(left > UNIDENTIFIED * alone, left, np.nan)
     mi = score**2 / left
     return pd.DataFrame({"mi": mi, "p": chi2.sf(mi, 1), "epc": score / left})

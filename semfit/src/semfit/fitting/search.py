@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from semfit.fitting import constrained
 from semfit.moments.implied import structural_observed
 from semfit.moments.objective import Objective
 from semfit.syntax.model import Model
@@ -69,10 +70,17 @@ def find(objective: Objective, layout: Layout, start: Start) -> tuple[Found, int
     tries = []
     for values in ends:
         at = start_vector(layout, values, start.means, start.thresholds)
-        tries.append(scoring(objective, at))
+        tries.append(minimise(objective, layout, at))
         if tries[-1].converged:
             return tries[-1], iterations
     return tries[0], iterations
+
+
+def minimise(objective: Objective, layout: Layout, start: np.ndarray) -> Found:
+    """Minimise a function by Fisher scoring, under the restrictions of the layout if it has any."""
+    if not layout.restrictions:
+        return scoring(objective, start)
+    return Found(*constrained.solve(objective, layout.restrictions, start, scoring))
 
 
 def scoring(objective: Objective, start: np.ndarray) -> Found:

@@ -1,7 +1,8 @@
 """Whether the parameters of a model can be told apart, checked before it is fitted.
 
-The rank of the derivatives of all moments to all parameters, at a random point: a generic (local)
-check of the model, whatever the data (Bekker, Merckens & Wansbeek 1994). semopy fits a model that
+The rank of the derivatives of all moments and equality constraints to all parameters, at a random
+point that meets the constraints: a generic (local) check of the model, whatever the data (Bekker,
+Merckens & Wansbeek 1994). semopy fits a model that
 is not identified without a word.
 """
 
@@ -33,14 +34,20 @@ def check_identified(layout: Layout, jacobian: Callable[[np.ndarray], np.ndarray
     ------
     ValueError
         No free parameter, or a rank below the number of parameters (always so with negative degrees
-        of freedom): the message names the parameters involved, and what to do.
+        of freedom): the message names the parameters involved, and what to do. Constraints that no
+        values meet.
     """
     if not layout.parameters:
         raise ValueError("The model has no free parameter: every one is fixed. Free at least one.")
-    matrix = jacobian(random_point(layout))
+    point = random_point(layout)
+    if layout.restrictions:
+        point = layout.restrictions.possible(point, np.ones(len(point)))
+    matrix, restricted = jacobian(point), layout.restrictions.equality_jacobian(point)
     lengths = np.linalg.norm(matrix, axis=0)
-    involved = involved_in(null_directions(matrix / np.where(lengths > 0, lengths, 1)), layout)
-    df = len(matrix) - len(layout.parameters)
+    lengths[~(lengths > 0)] = 1
+    stacked = np.concatenate([matrix / lengths, _unit_rows(restricted / lengths)])
+    involved = involved_in(null_directions(stacked), layout)
+    df = len(matrix) - len(layout.parameters) + rank(restricted)
     names, step = listed(names_of(layout, involved)), advice(layout, involved)
     if df < 0:
         raise ValueError(
@@ -69,6 +76,16 @@ def null_directions(matrix: np.ndarray) -> np.ndarray:
     """The directions (d, k) that the matrix (q, k) takes to zero."""
     _, singular, right = np.linalg.svd(np.linalg.qr(matrix, mode="r"))
     return right[int((singular > RANK_TOLERANCE * singular.max(initial=0.0)).sum()) :]
+
+
+def _unit_rows(rows: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1)
+
+
+def rank(rows: np.ndarray) -> int:
+    """The number of rows (m, k) of which none follows from others."""
+    return rows.shape[1] - len(null_directions(_unit_rows(rows))) if len(rows) else 0
 
 
 def involved_in(directions: np.ndarray, layout: Layout, weight: float = WEIGHT) -> list[str]:

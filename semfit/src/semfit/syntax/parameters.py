@@ -9,6 +9,7 @@ copy of the table for each group, and the parameters that are equal across group
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ import pandas as pd
 from semfit.syntax.completion import parameter_row, parameter_table, table_of
 from semfit.syntax.formula import names_in, rename
 from semfit.syntax.model import Model, share_fixed_values, terms_of_group
+from semfit.syntax.restrictions import Restrictions
 from semfit.syntax.terms import Constraint
 
 EQUAL = (
@@ -63,6 +65,11 @@ class Layout:
     mean_structure: bool
     ordered: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+
+    @cached_property
+    def restrictions(self) -> Restrictions:
+        """What constraints and bounds ask of the free parameters."""
+        return Restrictions(self.table, self.parameters, self.constraints, self.definitions)
 
     def rows(self, place: int) -> pd.DataFrame:
         """The rows of one group, by its place."""

@@ -22,11 +22,11 @@ import pandas as pd
 from scipy.linalg import block_diag
 from scipy.stats import chi2
 
-from semfit.fitting import inference
+from semfit.fitting import constrained, inference
 from semfit.fitting.designs import OPTIONS as DESIGN_OPTIONS
 from semfit.fitting.estimator import MEAN, MEAN_AND_VARIANCE
 from semfit.fitting.fitting import Fit, estimator_under
-from semfit.fitting.search import Found, scoring
+from semfit.fitting.search import Found, minimise
 from semfit.messages import Message, as_json, message
 from semfit.moments import saturated
 from semfit.syntax.identification import listed
@@ -297,9 +297,10 @@ def matched(small: Fit, large: Fit) -> tuple[Found, float]:
     target = large.objective.matching(small.objective, small.point.theta)
     floor = target.floor()
     starts = [_carried_over(small, large), large.point.theta]
-    found = [scoring(target, s) for s in starts if np.isfinite(target.value(s))]
+    layout = large.layout
+    found = [minimise(target, layout, s) for s in starts if np.isfinite(target.value(s))]
     if not found:
-        return scoring(target, starts[1]), np.inf
+        return minimise(target, layout, starts[1]), np.inf
     distances = [(target.value(one.theta) - floor) / target.n for one in found]
     nearest = int(np.argmin(distances))
     return found[nearest], abs(distances[nearest])
@@ -436,7 +437,8 @@ def scaling_2010(large: Fit, small: Fit) -> float:
     found, _ = matched(small, large)
     objective, df = large.objective, its_test(large).df
     trace = inference.saturated_trace(objective.samples, large.model, large.layout.mean_structure)
-    factor = inference.yuan_bentler(objective, found.theta, df, trace) if df else 1.0
+    free = constrained.free_directions(large.layout, found.theta)
+    factor = inference.yuan_bentler(objective, found.theta, df, trace, free) if df else 1.0
     return (_weight(its_test(small)) - df * factor) / (its_test(small).df - df)
 
 
@@ -452,7 +454,8 @@ def positive_scaling(large: Fit, small: Fitted) -> float:
     parts = zip(large.objective.samples, implied, strict=True)
     weight = block_diag(*[saturated.complete_information(s.n, i.cov, moments) for s, i in parts])
     restrictions = _restrictions(large, small, weight)
-    plain = inference.invert(large.objective.observed_information(large.point.theta))
+    free = constrained.free_directions(large.layout, large.point.theta)
+    plain = inference.invert(large.objective.observed_information(large.point.theta), free)
     if plain is None:
         return np.nan
     ordinary = restrictions @ plain @ restrictions.T
@@ -474,7 +477,8 @@ def satorra_2000(large: Fit, small: Fitted) -> tuple[float, float]:
     gamma = block_diag(*[g.gamma / f for f, g in zip(share, groups, strict=True)])
     delta = large.objective.jacobian(large.point.theta)
     restrictions = _restrictions(large, small)
-    inverse = np.linalg.inv(delta.T @ (weight[:, None] * delta))
+    free = constrained.free_directions(large.layout, large.point.theta)
+    inverse = cast(np.ndarray, inference.invert(delta.T @ (weight[:, None] * delta), free))
     pull = restrictions @ inverse @ delta.T * weight
     middle = restrictions @ inverse @ restrictions.T
     product = np.linalg.solve(middle, pull @ gamma @ pull.T)
@@ -487,17 +491,26 @@ def _restrictions(large: Fit, small: Fitted, weight: np.ndarray | None = None) -
     """Return A (m, k): what the restricted model forbids to the parameters of the larger one.
 
     The complement of the changes of its parameters that the restricted model's can make, found by
-    regression of derivatives on derivatives, with `weight` (q, q) or without.
+    regression of derivatives on derivatives, with `weight` (q, q) or without. Of each model only
+    changes that its own equalities allow.
     """
     names, delta = _moments(large)
     own, restricted = _moments(small)
-    restricted = restricted[[own.index(name) for name in names]]
+    restricted = restricted[[own.index(name) for name in names]] @ _allowed(small)
+    allowed = _allowed(large)
+    delta = delta @ allowed
     if weight is None:
         span = np.linalg.lstsq(delta, restricted, rcond=None)[0]
     else:
         span = np.linalg.solve(delta.T @ weight @ delta, delta.T @ weight @ restricted)
     u, _, _ = np.linalg.svd(span)
-    return u[:, len(small.layout.parameters) :].T
+    return u[:, restricted.shape[1] :].T @ allowed.T
+
+
+def _allowed(one: Fitted) -> np.ndarray:
+    """Return a basis (k, r) of the changes of the parameters that its equalities allow."""
+    free = constrained.equality_directions(one.layout, one.point.theta)
+    return np.eye(len(one.point.theta)) if free is None else free
 
 
 def _moments(one: Fitted) -> tuple[list[tuple], np.ndarray]:

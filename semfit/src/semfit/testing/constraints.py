@@ -16,8 +16,9 @@ from scipy.stats import chi2
 
 from semfit.fitting import inference
 from semfit.fitting.estimates import Point, derivative
+from semfit.fitting.constrained import free_parameters as _estimated
 from semfit.fitting.fitting import Fit, estimator_under
-from semfit.fitting.search import scoring
+from semfit.fitting.search import minimise
 from semfit.moments.objective import Objective
 from semfit.syntax.formula import evaluate, names_in
 from semfit.syntax.model import Model
@@ -266,9 +267,10 @@ def refit(one: Fit, layouts: Iterable[Layout]) -> list[Refit]:
     for layout in layouts:
         objective = one.objective.with_layout(layout)
         start = pd.Series(values).groupby(layout.table["parameter"].to_numpy()).mean()
-        found = scoring(objective, start[list(layout.parameters)].to_numpy())
-        df = one.test.df + len(one.layout.parameters) - len(layout.parameters)
-        test = tested(objective, found, df)
+        found = minimise(objective, layout, start[list(layout.parameters)].to_numpy())
+        df = one.test.df + _estimated(one.layout, one.point.theta)
+        df -= _estimated(layout, found.theta)
+        test = tested(objective, layout, found, df)
         point = replace(one.point, layout=layout, structures=objective.structures)
         point = replace(point, theta=found.theta)
         shared = one.model, one.estimator, one.n_used, layout, objective, point, test
