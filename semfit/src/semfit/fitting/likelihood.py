@@ -99,9 +99,7 @@ class MaximumLikelihood(Estimator):
         """Return the function that tests other equalities; the saturated model stays the same."""
         h1, trace = objective.floor(), self._trace(layout, objective)
 
-        def tested(
-            other: Objective, layout: Layout, found: Found, df: int
-        ) -> inference.Test:
+        def tested(other: Objective, layout: Layout, found: Found, df: int) -> inference.Test:
             assert isinstance(other, NormalObjective)
             scaling = np.nan
             if trace is not None and found.converged:

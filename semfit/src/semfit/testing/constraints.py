@@ -15,8 +15,8 @@ import pandas as pd
 from scipy.stats import chi2
 
 from semfit.fitting import inference
-from semfit.fitting.estimates import Point, derivative
 from semfit.fitting.constrained import free_parameters as _estimated
+from semfit.fitting.estimates import Point, derivative
 from semfit.fitting.fitting import Fit, estimator_under
 from semfit.fitting.search import minimise
 from semfit.moments.objective import Objective
