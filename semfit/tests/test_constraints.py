@@ -1,12 +1,17 @@
 """Constraints on parameters: what they mean, the fit under them, and what follows from it."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+import semfit as sem
 from semfit.fitting.constrained import kernel
 from semfit.fitting.inference import invert
-from semfit.syntax.restrictions import Constraint, Restrictions
+from semfit.syntax.restrictions import Restrictions
+from semfit.syntax.terms import Constraint
 
 
 def restrictions(*texts, definitions=(), bounds=None):
@@ -86,3 +91,112 @@ def test_the_covariance_is_that_of_the_bordered_information():
     bordered = np.block([[information, rows.T], [rows, np.zeros((3, 3))]])
     expected = np.linalg.pinv(bordered)[:6, :6]
     np.testing.assert_allclose(invert(information, kernel(rows)), expected, atol=1e-9)
+
+
+# ---- against lavaan 0.6-14 (tests/reference/constraints.R) ---------------------------------------
+
+REFERENCE = Path(__file__).parent / "reference"
+CASES = json.loads((REFERENCE / "constraints.json").read_text())
+# where equalities are linear lavaan's fits are polished; the others end where its search does
+LAGRANGIAN = {"atol": 2e-5, "rtol": 2e-5}
+POLISHED = {"atol": 1e-7, "rtol": 1e-7}
+MEASURES = {
+    "chisq.scaled": ("chisq", "scaled"),
+    "chisq.scaling.factor": ("scaling_factor", "scaled"),
+    "baseline.chisq": ("baseline_chisq", "standard"),
+    "cfi.scaled": ("cfi", "scaled"),
+    "rmsea.scaled": ("rmsea", "scaled"),
+    "cfi.robust": ("cfi", "robust"),
+    "rmsea.robust": ("rmsea", "robust"),
+}
+POLISHED_CASES = ("linear", "zero", "shifted", "redundant", "coded", "grouped")
+SLOW = "mlr_linear mlr_covariates mlr_coded mlr_grouped fiml_linear fiml_coded ordered_covariates"
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW.split() else []) for name in CASES
+]
+
+
+def fitted(case):
+    options = {name: value for name, value in (case["options"] or {}).items()}
+    data = pd.read_csv(REFERENCE / "estimators" / f"data_{case['data']}.csv")
+    if "group" in options:
+        data[options["group"]] = pd.Categorical(data[options["group"]], case["group_labels"])
+    return sem.fit(sem.read_model(case["model"]), data, **options)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def compared(request):
+    """Name, our fit, what lavaan has, and how near they must be."""
+    case = CASES[request.param]
+    polished = request.param.split("_", 1)[-1] in POLISHED_CASES
+    return request.param, fitted(case), case, POLISHED if polished else LAGRANGIAN
+
+
+def matched(rows, fit, ours, columns):
+    """Lavaan's rows and ours, one beside the other; rows that we do not list are left out."""
+    theirs = pd.DataFrame(rows)
+    theirs = theirs[~theirs["op"].isin(["==", "<", ">", ":="])].fillna({"rhs": ""})
+    theirs["group"] = [fit.groups[max(g, 1) - 1] for g in theirs["group"]]
+    key = ["lhs", "op", "rhs", "group"]
+    joined = theirs.astype(dict.fromkeys(columns, float)).merge(ours, "left", key)
+    assert len(joined) > 5
+    return joined
+
+
+def test_estimates_and_standard_errors_are_lavaans(compared):
+    _, fit, case, close = compared
+    assert fit.converged and not (fit.problems["severity"] == "error").any()
+    rows = matched(case["estimates"], fit, fit.estimates, ["est", "se"]).dropna(subset="estimate")
+    np.testing.assert_allclose(rows["estimate"], rows["est"], **close)
+    theirs = rows["se_x"].replace(0, np.nan)  # lavaan has 0 for what is fixed, NA at an inequality
+    np.testing.assert_allclose(rows["se_y"], theirs, **close)
+    rows = matched(case["standardized"], fit, fit.estimates, ["est.std", "se"])
+    rows = rows.dropna(subset="estimate")
+    np.testing.assert_allclose(rows["std_all"], rows["est.std"], **close)
+    known = (rows["se_x"] > 1e-6) & rows["std_se"].notna()
+    np.testing.assert_allclose(rows["std_se"][known], rows["se_x"][known], **close)
+
+
+def test_definitions_are_lavaans(compared):
+    _, fit, case, close = compared
+    theirs = pd.DataFrame(case["estimates"]).query("op == ':='")
+    if not len(theirs):
+        return
+    assert theirs["lhs"].tolist() == fit.defined["name"].tolist()
+    for column, other in (("estimate", "est"), ("se", "se"), ("z", "z")):
+        values = theirs[other].astype(float)
+        known = np.isfinite(values.to_numpy()) & (theirs["se"].astype(float).to_numpy() > 1e-6)
+        np.testing.assert_allclose(
+            fit.defined[column][known], values[known], rtol=1e-4 if column == "z" else close["rtol"]
+        )
+
+
+def test_tests_and_degrees_of_freedom_are_lavaans(compared):
+    name, fit, case, close = compared
+    measures = fit.measures.set_index("measure")
+    for theirs, value in case["measures"].items():
+        robust = theirs.endswith(".robust") and name == "ordered_grouped"  # see docs/agreement.md
+        if value is not None and not robust:
+            row, column = MEASURES.get(theirs, (theirs, "standard"))
+            np.testing.assert_allclose(measures.loc[row, column], value, **close, err_msg=theirs)
+    if "shift" in case and fit.estimator == "WLSMV":
+        np.testing.assert_allclose(fit.test.shift, case["shift"], **close)
+
+
+def test_modification_indices_are_lavaans(compared):
+    _, fit, case, _ = compared
+    rows = matched(case["modindices"], fit, fit.modification_indices, ["mi", "epc"]).dropna()
+    assert len(rows) > 5
+    np.testing.assert_allclose(rows["mi_y"], rows["mi_x"], rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(rows["epc_y"], rows["epc_x"], rtol=2e-3, atol=2e-4)
+
+
+def test_score_tests_are_lavaans(compared):
+    _, fit, case, _ = compared
+    if not fit.layout.restrictions.equalities or fit.layout.restrictions.has_inequalities:
+        return  # lavaan takes inequalities that do not hold with equality for restrictions
+    ours = sem.score_tests(fit).query("released_from == 'constraint'").reset_index(drop=True)
+    theirs = pd.DataFrame(case["score"]["uni"])
+    theirs = theirs[~theirs["lhs"].str.startswith(".p")].reset_index(drop=True)
+    assert len(ours) == len(theirs)
+    np.testing.assert_allclose(ours["chisq"], theirs["X2"], rtol=2e-4, atol=2e-4)

@@ -24,6 +24,7 @@ from semfit.syntax.restrictions import RANK, Restrictions
 
 # an inequality whose left side is so near 0 holds with equality (lavaan's "slack")
 ACTIVE = 1e-5
+ROUNDING = 1e-10  # standard errors
 STEPS = 60
 NEAR = 1e-9  # change of half the deviance at which SLSQP ends
 CLOSE = 1e-3  # standard errors: an inequality so near is tried as an equality
@@ -102,10 +103,15 @@ def free_directions(layout: Layout, theta: np.ndarray) -> np.ndarray | None:
     limits = layout.restrictions
     if not limits.equalities and not limits.inequalities:
         return None
-    rows = limits.inequality_jacobian(theta, bounds=False)
-    values = limits.inequality_values(theta, bounds=False)
-    active = values <= ACTIVE * (np.abs(rows) @ np.abs(theta))
-    return kernel(np.concatenate([limits.equality_jacobian(theta), rows[active]]))
+    rows = [limits.equality_jacobian(theta), active_rows(limits, theta)]
+    return kernel(np.concatenate(rows))
+
+
+def active_rows(limits: Restrictions, theta: np.ndarray, bounds: bool = False) -> np.ndarray:
+    """Return the derivatives of the inequalities that hold with equality, (m, k)."""
+    rows = limits.inequality_jacobian(theta, bounds)
+    values = limits.inequality_values(theta, bounds)
+    return rows[values <= ACTIVE * (np.abs(rows) @ np.abs(theta))]
 
 
 def equality_directions(layout: Layout, theta: np.ndarray) -> np.ndarray | None:
@@ -119,9 +125,8 @@ def along(layout: Layout, theta: np.ndarray, gradient: np.ndarray) -> np.ndarray
     limits = layout.restrictions
     if not limits:
         return gradient
-    rows, values = limits.inequality_jacobian(theta), limits.inequality_values(theta)
-    active = values <= ACTIVE * (np.abs(rows) @ np.abs(theta))
-    free = kernel(np.concatenate([limits.equality_jacobian(theta), rows[active]]))
+    rows = [limits.equality_jacobian(theta), active_rows(limits, theta, bounds=True)]
+    free = kernel(np.concatenate(rows))
     return free @ (free.T @ gradient)
 
 
@@ -250,6 +255,7 @@ def _programmed(
     programme = Programme(_whitened(objective, at, unit), limits, kept)
     x, more, converged = _polished(programme)
     theta = programme.reduced.theta(x)
+    theta[np.abs(theta) < ROUNDING * unit] = 0.0  # a bound of 0 is met exactly
     return theta, steps + more, converged and limits.met(theta, unit)
 
 

@@ -261,20 +261,8 @@ def _check_options(model: Model, data: pd.DataFrame, options: Options) -> None:
     if not isinstance(model, Model) or not isinstance(data, pd.DataFrame):
         raise ValueError("fit() takes a model from read_model() and a DataFrame.")
     way.check(options)
-    _check_supported(model)
     if options["group"] is None and (options["equal"] or options["free"]):
         raise ValueError("equal= and free= are about groups: name the grouping variable in group=.")
-
-
-def _check_supported(model: Model) -> None:
-    """Refuse what a model may say and a fit does not obey."""
-    bounded = model.parameters[np.isfinite(model.parameters[["lower", "upper"]]).any(axis=1)]
-    if model.constraints or len(bounded):
-        what = model.constraints[0].text if model.constraints else "lower() or upper()"
-        raise ValueError(
-            f"{what!r} is read, but fits do not obey constraints and bounds yet: give parameters "
-            "that are equal one label, or leave it out."
-        )
 
 
 def _assemble(

@@ -112,9 +112,10 @@ class MaximumLikelihood(Estimator):
     def refit(self, point: Point, objective: Objective, frames: Sequence[pd.DataFrame]) -> Refit:
         """Return the refit by BFGS; ML and MLR have the same estimates."""
         assert isinstance(objective, NormalObjective)
-        inverse = inference.invert(objective.observed_information(point.theta))
+        free = constrained.free_directions(point.layout, point.theta)
+        inverse = inference.invert(objective.observed_information(point.theta), free)
         if inverse is None:
-            inverse = inference.invert(objective.score(point.theta)[1] / 2)
+            inverse = inference.invert(objective.score(point.theta)[1] / 2, free)
         assert inverse is not None  # as standard errors are known
         return NormalRefit(point, objective.samples, inverse, point.layout.model.observed)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from semfit.fitting.estimates import Point
 from semfit.fitting.requirements import COLLINEAR
-from semfit.fitting.search import semopy_search, start_vector
+from semfit.fitting.search import minimise, semopy_search, start_vector
 from semfit.messages import Message, message
 from semfit.moments.normal import NormalObjective
 from semfit.moments.objective import Objective
@@ -99,6 +99,9 @@ class NormalRefit:
         parts = zip(self.point.structures, samples, strict=True)
         structures = [structure.at_sample(s.cov, s.mean) for structure, s in parts]
         objective = NormalObjective(structures, samples, len(self.point.theta))
+        if self.point.layout.restrictions:
+            found = minimise(objective, self.point.layout, self.point.theta)
+            return solved(self.point, objective, found.theta if found.converged else None)
         theta = quasi_newton(objective, self.point.theta, self.inverse)
         if theta is None:
             theta = self._second_try(samples, objective)

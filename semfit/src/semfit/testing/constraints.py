@@ -6,7 +6,7 @@ restricted one, a chi-square difference (`compare`) both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from semfit.fitting import inference
-from semfit.fitting.constrained import free_parameters as _estimated
+from semfit.fitting import constrained, inference
 from semfit.fitting.estimates import Point, derivative
 from semfit.fitting.fitting import Fit, estimator_under
 from semfit.fitting.search import minimise
@@ -24,6 +23,7 @@ from semfit.syntax.formula import evaluate, names_in
 from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout, lay_out
 
+KEY = ["lhs", "op", "rhs", "group"]
 RANK = 1e-9  # of eigenvalues, relative to the largest
 
 
@@ -125,15 +125,18 @@ def score_tests(one: Fit) -> pd.DataFrame:
     Parameters
     ----------
     one : Fit
-        With parameters that are equal across groups (``equal=``) or share a label.
+        With parameters that are equal across groups (``equal=``) or share a label, or with ``==``
+        constraints.
 
     Returns
     -------
     DataFrame
         lhs, op, rhs, group (the parameter that is released), released_from (its first equal),
         chisq (about how much chi-square would go down), df (1), p, p_holm (over the rows), epc (what
-        the parameter would become larger than its first equal, about), in the order of the model;
-        the last row, with released_from "all equalities", releases all of them at once. R:
+        the parameter would become larger than its first equal, about), in the order of the model.
+        Then the constraints: lhs and rhs are their sides, op is "==", released_from is "constraint"
+        and epc is by how much the left side would become larger than the right. The last row, with
+        released_from "all equalities", releases all of them at once. R:
         ``lavTestScore(fit)``; for MLR and WLSMV not robust either, as there. The df of the last row
         leave out equalities that only identify the model, which lavaan counts.
 
@@ -157,30 +160,47 @@ def score_tests(one: Fit) -> pd.DataFrame:
     table = one.layout.table[one.layout.table["parameter"] != ""].reset_index(drop=True)
     owner = pd.factorize(table["parameter"])[0]
     later = np.flatnonzero(table["parameter"].duplicated())
-    if not len(later):
+    if not len(later) and not one.layout.restrictions.equalities:
         raise ValueError(
-            "No parameters are equal: fit with equal=, or give two parameters one label."
+            "No parameters are equal: fit with equal=, give two parameters one label, or write "
+            "a constraint (a == b)."
         )
     score, information = _unrestricted(one, len(table))
-    free = np.zeros((len(table), owner.max() + 1))
-    free[np.arange(len(table)), owner] = 1.0
-    rows = []
+    shared = np.zeros((len(table), owner.max() + 1))
+    shared[np.arange(len(table)), owner] = 1.0
+    allowed = constrained.free_directions(one.layout, one.point.theta)
+    free = shared if allowed is None else shared @ allowed
+    rows: list[list[Any]] = []
     for row in later:
         chisq, change = _released(score, information, np.c_[free, np.eye(len(table))[row]])
         first = int(np.flatnonzero(owner == owner[row])[0])
-        rows.append([_written(table.loc[first]), chisq, 1, change[row] - change[first]])
+        gap = change[row] - change[first]
+        rows.append([*table.loc[row, KEY], _written(table.loc[first]), chisq, 1, gap])
+    rows += _constraint_rows(one, score, information, shared)
     chisq, _ = _released(score, information, np.eye(len(table)))
     df = np.linalg.matrix_rank(_scaled(information), tol=RANK, hermitian=True) - free.shape[1]
-    rows.append(["all equalities", chisq, df, np.nan])
-    result = table.loc[later, ["lhs", "op", "rhs", "group"]].reset_index(drop=True)
-    result = result.reindex(range(len(rows)))
-    result[["lhs", "op", "rhs", "group"]] = result[["lhs", "op", "rhs", "group"]].fillna("")
-    columns = ["released_from", "chisq", "df", "epc"]
-    result = result.join(pd.DataFrame(rows, columns=columns))
+    rows.append(["", "", "", "", "all equalities", chisq, df, np.nan])
+    columns = [*KEY, "released_from", "chisq", "df", "epc"]
+    result = pd.DataFrame(rows, columns=columns)
     result["p"] = chi2.sf(result["chisq"], result["df"])
     result["p_holm"] = [*holm(result["p"][:-1]), np.nan]
     order = ["lhs", "op", "rhs", "group", "released_from", "chisq", "df", "p", "p_holm", "epc"]
     return result[order]
+
+
+def _constraint_rows(
+    one: Fit, score: np.ndarray, information: np.ndarray, shared: np.ndarray
+) -> Iterator[list[Any]]:
+    """Yield the row of each ``==`` constraint: released, with the others kept."""
+    limits, theta = one.layout.restrictions, one.point.theta
+    slopes, active = limits.equality_jacobian(theta), constrained.active_rows(limits, theta)
+    for place, constraint in enumerate(limits.equalities):
+        rest = np.concatenate([np.delete(slopes, place, axis=0), active])
+        free = constrained.kernel(rest)
+        chisq, change = _released(score, information, shared @ free)
+        gap = slopes[place] @ np.linalg.lstsq(shared, change, rcond=None)[0]
+        left, right = (side.strip() for side in constraint.text.split("=="))
+        yield [left, "==", right, "", "constraint", chisq, 1, gap]
 
 
 def _written(row: pd.Series) -> str:
@@ -268,8 +288,8 @@ def refit(one: Fit, layouts: Iterable[Layout]) -> list[Refit]:
         objective = one.objective.with_layout(layout)
         start = pd.Series(values).groupby(layout.table["parameter"].to_numpy()).mean()
         found = minimise(objective, layout, start[list(layout.parameters)].to_numpy())
-        df = one.test.df + _estimated(one.layout, one.point.theta)
-        df -= _estimated(layout, found.theta)
+        df = one.test.df + constrained.free_parameters(one.layout, one.point.theta)
+        df -= constrained.free_parameters(layout, found.theta)
         test = tested(objective, layout, found, df)
         point = replace(one.point, layout=layout, structures=objective.structures)
         point = replace(point, theta=found.theta)
