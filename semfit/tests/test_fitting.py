@@ -213,7 +213,7 @@ def test_a_search_that_stops_short_has_no_standard_errors(model, data, monkeypat
     monkeypatch.setattr(search, "STEPS", 0)
     fit = sem.fit(model, data)
     assert not fit.converged and "NOT converged" in fit.message
-    assert fit.problems["what"].tolist() == ["not converged"]
+    assert fit.problems["what"].tolist() == ["not converged: the steps were not enough"]
     assert fit.estimates[["se", "z", "p", "std_se", "ci_low"]].isna().all(axis=None)
     known = fit.measures.dropna(subset="standard")["measure"].tolist()
     assert known == ["npar", "n", "df"] and fit.vcov.isna().all(axis=None)

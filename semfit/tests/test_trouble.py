@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import semfit as sem
-from semfit.fitting import diagnostics, search
+from semfit.fitting import diagnostics, search, starts
 from semfit.fitting.diagnostics import kurtosis
 from semfit.moments import sample
 
@@ -174,7 +174,7 @@ def test_many_parameters_are_not_all_named(data):
 def test_what_runs_away_is_named():
     noise = pd.DataFrame(np.random.default_rng(0).normal(size=(25, 9)), columns=ITEMS)
     error, few = problems(noise).itertuples(index=False)
-    assert error.severity == "error" and error.what == "not converged"
+    assert error.severity == "error" and error.code == "not_converged"
     assert error.where.startswith("running away together: x1 ~~ x1 = -")
     assert "visual ~~ visual = " in error.where
     assert error.next_step.startswith("the indicators of visual share too little")
@@ -536,8 +536,8 @@ def test_no_outcome_but_a_fit_or_a_clear_refusal():
 
 def test_semopy_starts_from_a_positive_definite_matrix(caplog):
     improper = np.array([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]])
-    mended = search.well_conditioned(improper)
+    mended = starts.shrunk(improper, search.LEAST)
     assert np.linalg.eigvalsh(mended)[0] == pytest.approx(search.LEAST)
-    np.testing.assert_array_equal(search.well_conditioned(np.eye(3)), np.eye(3))
+    np.testing.assert_array_equal(starts.shrunk(np.eye(3), search.LEAST), np.eye(3))
     search.semopy_search(sem.read_model("f =~ a + b + c"), improper)
     assert not caplog.records  # semopy logs a warning when it mends one itself

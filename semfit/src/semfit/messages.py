@@ -25,8 +25,16 @@ MESSAGES: dict[str, str] = {
     "groups_used": "{n} groups by {group} ({sizes})",
     "clusters_used": "{n} clusters by {cluster}",
     "weights_used": "weights {weights} (as precise as {effective:.0f} equal ones)",
-    "converged": "converged after {iterations} iterations and {steps} Fisher scoring steps",
+    "converged": "converged after {steps} Fisher scoring steps",
+    "converged_best": "converged after {steps} Fisher scoring steps, the best of {starts} starts",
     "not_converged_no_solution": "NOT converged: estimates are not a solution",
+    # fitting: why a search has no solution
+    "search_start_improper": "the implied covariance matrix is improper where the search starts",
+    "search_stalled": "the fit hardly improves from step to step",
+    "search_stuck": "no step goes down, though the gradient is not zero",
+    "search_out_of_steps": "the steps were not enough",
+    "search_restricted": "no proven minimum under the constraints and bounds",
+    "search_saddle": "the gradient is zero, but this is no minimum",
     # fitting: where a problem is
     "problem_where": "{where}",
     "in_group": "{where} (group {group})",
@@ -44,7 +52,7 @@ MESSAGES: dict[str, str] = {
     "fit_measures": "fit measures",
     # fitting: no solution (error), improper (warning), caution (note)
     "em_not_converged": "EM not converged: the moments of the saturated model are not known",
-    "not_converged": "not converged",
+    "not_converged": "not converged: {reason}",
     "not_identified": "not identified at the solution (information singular)",
     "no_scaled_chisq": "no scaled chi-square: its correction is not positive",
     "saturated_model": "saturated model (df = 0)",

@@ -69,7 +69,7 @@ class Reduced:
 
     def __init__(self, objective: Objective, at: np.ndarray, basis: np.ndarray) -> None:
         self.objective, self.at, self.basis = objective, at, basis
-        self.n, self.k = objective.n, basis.shape[1]
+        self.n, self.k, self.newton = objective.n, basis.shape[1], objective.newton
 
     def theta(self, x: np.ndarray) -> np.ndarray:
         """Return the parameters at x."""
@@ -84,10 +84,9 @@ class Reduced:
         gradient, hessian = self.objective.score(self.theta(x))
         return self.basis.T @ gradient, self.basis.T @ hessian @ self.basis
 
-    def hessian(self, x: np.ndarray) -> np.ndarray | None:
-        """Return the exact Hessian to x, if there is a formula."""
-        exact = self.objective.hessian(self.theta(x))
-        return None if exact is None else self.basis.T @ exact @ self.basis
+    def hessian(self, x: np.ndarray) -> np.ndarray:
+        """Return the exact Hessian to x."""
+        return self.basis.T @ self.objective.hessian(self.theta(x)) @ self.basis
 
 
 # ---- what is left free ---------------------------------------------------------------------------
@@ -352,7 +351,7 @@ def _newton(
     multipliers = np.linalg.lstsq(rows.T, gradient, rcond=RANK)[0]
     free, bend = kernel(rows), _bend(programme, x, active, multipliers / size)
     exact = programme.reduced.hessian(x)
-    hessian = expected - bend if exact is None else exact / 2 - bend
+    hessian = exact / 2 - bend
     if not _positive(free.T @ hessian @ free):
         hessian = expected
     normal = -np.linalg.lstsq(rows, values, rcond=RANK)[0]
@@ -396,19 +395,9 @@ def _is_minimum(programme: Programme, x: np.ndarray, active: np.ndarray) -> bool
     _, rows = programme.joined(x, active)
     gradient = programme.reduced.score(x)[0] / 2
     multipliers = np.linalg.lstsq(rows.T, gradient, rcond=RANK)[0]
-    hessian = _curvature(programme.reduced, x) - _bend(programme, x, active, multipliers)
+    hessian = programme.reduced.hessian(x) / 2 - _bend(programme, x, active, multipliers)
     free = kernel(rows)
     return _positive(free.T @ hessian @ free)
-
-
-def _curvature(reduced: Reduced, x: np.ndarray) -> np.ndarray:
-    """Return half the exact Hessian, from differences of the gradient where there is no formula."""
-    exact = reduced.hessian(x)
-    if exact is not None:
-        return exact / 2
-    moves = DIFFERENCE * np.eye(len(x))
-    rows = [reduced.score(x + move)[0] - reduced.score(x - move)[0] for move in moves]
-    return (np.array(rows) + np.transpose(rows)) / (8 * DIFFERENCE)
 
 
 def _positive(matrix: np.ndarray) -> bool:

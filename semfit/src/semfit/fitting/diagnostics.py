@@ -130,7 +130,8 @@ def _search_problems(ending: Ending) -> Iterator[Row]:
             where = _in_group(message("pair_together", variables=pair, share=share), label)
             yield _row("error", "em_not_converged", where, message("leave_out_most_missing"))
     if not ending.found.converged:
-        yield _row("error", "not_converged", *diverging(ending))
+        reason = ending.found.reason
+        yield _row("error", "not_converged", *diverging(ending), reason=reason)
     elif tested.vcov is None:
         where = _with_values(ending, flat_direction(ending)[0])
         yield _row("error", "not_identified", where, message("look_near_zero"))

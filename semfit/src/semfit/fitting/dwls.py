@@ -32,9 +32,11 @@ from semfit.fitting.estimator import (
 from semfit.fitting.inference import Test, invert
 from semfit.fitting.refits import Refit, Refitted, Times, failed, solved
 from semfit.fitting.requirements import Selected
-from semfit.fitting.search import Found, Start, minimise
+from semfit.fitting.search import Found, minimise
+from semfit.fitting.starts import Start
 from semfit.messages import message
 from semfit.moments.implied import SCALE, THRESHOLD, Derivatives, Implied, Structure
+from semfit.moments.normal import STEP
 from semfit.moments.objective import Names, Objective, deltas_of, untie
 from semfit.moments.ordinal import ordinal_moments
 from semfit.moments.sample import GroupFit
@@ -287,6 +289,17 @@ class DwlsObjective(Objective):
             hessian += 2 * delta.T @ weighted
         return gradient, hessian
 
+    def gradient(self, theta: np.ndarray) -> np.ndarray:
+        """Return the gradient of the chi-square at `theta`, real or complex."""
+        parts = zip(self.deltas(theta), self.residuals(theta), self.samples, strict=True)
+        rows = [2 * (g.n - 1) * (g.weights * residual) @ delta for delta, residual, g in parts]
+        return -np.sum(rows, axis=0)
+
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """Return the Hessian of the chi-square, by complex steps of the gradient."""
+        rows = [self.gradient(theta + 1j * STEP * unit).imag / STEP for unit in np.eye(self.k)]
+        return (np.array(rows) + np.array(rows).T) / 2
+
     def group_fits(self, theta: np.ndarray) -> list[GroupFit]:
         """Return the sample and implied moments of each group, as `sample.GroupFit`."""
         result = []
@@ -388,7 +401,7 @@ def implied_statistics(
     scale = structure.scales(implied.values)
     thresholds = _thresholds(structure, implied.values)
     slopes = implied.total[:, _covariate_columns(structure)]
-    result = np.empty(len(statistics.values))
+    result = np.empty(len(statistics.values), dtype=implied.values.dtype)
     which, i, k = statistics.pick("threshold")
     result[which] = scale[i] * (thresholds[i, k] - implied.mean[i])
     which, i, _ = statistics.pick("intercept")
@@ -432,7 +445,8 @@ def moment_derivatives(
     reach : ndarray (m, rows)
         dT = u reach', 0 where the total effects do not change.
     """
-    scale, result = structure.scales(implied.values), np.zeros((len(statistics.values), len(d.s)))
+    scale = structure.scales(implied.values)
+    result = np.zeros((len(statistics.values), len(d.s)), dtype=scale.dtype)
     which, i, _ = statistics.pick("threshold")
     result[which] = scale[i, None] * -d.s * d.u[i]
     which, i, _ = statistics.pick("intercept")
@@ -456,7 +470,7 @@ def _scale_derivatives(
     """Derivatives to the scales: each statistic is proportional to those of its variables."""
     scale = structure.scales(implied.values)
     scales = np.flatnonzero(kind == SCALE)
-    result = np.zeros((len(statistics.values), len(kind)))
+    result = np.zeros((len(statistics.values), len(kind)), dtype=scale.dtype)
     if not len(scales):
         return result
     value = implied_statistics(structure, statistics, implied)

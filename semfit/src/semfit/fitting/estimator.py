@@ -27,7 +27,8 @@ from semfit.fitting.estimates import Point
 from semfit.fitting.inference import Test
 from semfit.fitting.refits import Refit
 from semfit.fitting.requirements import Selected
-from semfit.fitting.search import Found, Start
+from semfit.fitting.search import Found
+from semfit.fitting.starts import Start
 from semfit.moments.objective import Objective
 from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout

@@ -60,7 +60,7 @@ class Fit(Doors):
     converged : bool
         If False, standard errors and fit measures are NaN and `problems` says so.
     optimizer : dict
-        semopy_iterations, scoring_steps, em_steps, gradient (largest absolute derivative of the
+        starts, scoring_steps, em_steps, gradient (largest absolute derivative of the
         function that is minimised, per row).
     message : str
         One sentence: estimator, rows used and dropped, convergence.
@@ -235,8 +235,8 @@ def fit(
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         selected = requirements.select_rows(model, data, options)
         prepared = way.prepare(model, selected, options)
-        found, iterations = find(prepared.objective, prepared.layout, prepared.start)
-        return _assemble(options, selected, prepared, found, way.tests(prepared, found), iterations)
+        found = find(prepared.objective, prepared.layout, prepared.start)
+        return _assemble(options, selected, prepared, found, way.tests(prepared, found))
 
 
 def estimator_of(name: str) -> Estimator:
@@ -271,7 +271,6 @@ def _assemble(
     prepared: Prepared,
     found: Found,
     tested: Tested,
-    iterations: int,
 ) -> Fit:
     """Return the `Fit`: every table, from the end of a search and its tests."""
     layout, objective, model = prepared.layout, prepared.objective, prepared.layout.model
@@ -281,7 +280,7 @@ def _assemble(
     estimates = tables.estimate_table(point)
     way = estimator_under(options)
     ending = diagnostics.Ending(layout, objective, found, tested, selected, options, estimates, way)
-    parts = _message_parts(selected, options, layout, found, iterations)
+    parts = _message_parts(selected, options, layout, found)
     return Fit(
         model=model,
         estimator=options["estimator"],
@@ -293,7 +292,7 @@ def _assemble(
         group_sizes=tuple(group.n for group in groups),
         dropped=selected.dropped,
         converged=found.converged,
-        optimizer=_optimizer(objective, layout, found, iterations),
+        optimizer=_optimizer(objective, layout, found),
         message=told(parts),
         message_parts=parts,
         **_tables(point, estimates, groups, tested),
@@ -308,12 +307,10 @@ def _assemble(
     )
 
 
-def _optimizer(
-    objective: Objective, layout: Layout, found: Found, iterations: int
-) -> dict[str, Any]:
+def _optimizer(objective: Objective, layout: Layout, found: Found) -> dict[str, Any]:
     """Return what is told of the search."""
     return {
-        "semopy_iterations": iterations,
+        "starts": found.starts,
         "scoring_steps": found.steps,
         "em_steps": objective.em_steps,
         "gradient": _gradient(objective, layout, found.theta),
@@ -348,7 +345,7 @@ def _gradient(objective: Objective, layout: Layout, theta: np.ndarray) -> float:
 
 
 def _message_parts(
-    selected: Selected, options: Options, layout: Layout, found: Found, iterations: int
+    selected: Selected, options: Options, layout: Layout, found: Found
 ) -> tuple[Message, ...]:
     """Return the sentence about a fit, clause by clause."""
     n_rows, dropped = selected.n_rows, len(selected.dropped)
@@ -367,7 +364,10 @@ def _message_parts(
         clauses.append(message("groups_used", **shared))
     clauses += designs.design_messages(selected.designs, options)
     if found.converged:
-        clauses.append(message("converged", iterations=iterations, steps=found.steps))
+        code, tries = (
+            ("converged", {}) if found.starts == 1 else ("converged_best", {"starts": found.starts})
+        )
+        clauses.append(message(code, steps=found.steps, **tries))
     else:
         clauses.append(message("not_converged_no_solution"))
     return (message("sentence", clauses=clauses),)

@@ -12,7 +12,8 @@ from semfit.fitting.estimates import Point
 from semfit.fitting.estimator import MEAN, NONE, Estimator, Options, Prepared, Tested, Tester
 from semfit.fitting.refits import NormalRefit, Refit
 from semfit.fitting.requirements import Selected
-from semfit.fitting.search import Found, Start
+from semfit.fitting.search import Found
+from semfit.fitting.starts import Start
 from semfit.moments import saturated
 from semfit.moments.implied import Structure
 from semfit.moments.normal import NormalObjective
@@ -63,7 +64,7 @@ class MaximumLikelihood(Estimator):
         structures = [Structure(layout, g, s.cov, s.mean) for g, s in enumerate(samples)]
         objective = NormalObjective(structures, samples, len(layout.parameters))
         means = [sample.mean for sample in samples]
-        return Prepared(layout, objective, Start(_pooled(samples), means, _data(frames)))
+        return Prepared(layout, objective, Start(_pooled(samples), means))
 
     def tests(self, prepared: Prepared, found: Found) -> Tested:
         """Return covariance matrix, tests and likelihoods; see `inference`."""
@@ -150,9 +151,3 @@ def _pooled(samples: Sequence[Sample]) -> np.ndarray:
     """Return the covariance matrix within groups, for starting values."""
     total: np.ndarray = sum((s.n * s.cov for s in samples), np.zeros(()))
     return total / sum(s.n for s in samples)
-
-
-def _data(frames: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
-    """Return the rows, for semopy's starting values of loadings; None if any value is missing."""
-    data = pd.concat(frames)
-    return None if data.isna().any(axis=None) else data

@@ -16,7 +16,8 @@ import numpy as np
 
 from semfit.fitting.estimates import Point
 from semfit.fitting.requirements import COLLINEAR
-from semfit.fitting.search import minimise, semopy_search, start_vector
+from semfit.fitting.search import minimise, minimum, places
+from semfit.fitting.starts import Start, Starts
 from semfit.messages import Message, message
 from semfit.moments.normal import NormalObjective
 from semfit.moments.objective import Objective
@@ -112,25 +113,17 @@ class NormalRefit:
     ) -> np.ndarray | None:
         """Return where a search from the starting values of a new fit ends, None if nowhere.
 
-        In a small sample the fit's estimates can be further from a solution than semopy's.
+        In a small sample the fit's estimates can be further from a solution.
         """
         means, covs = zip(*map(_rough_moments, samples), strict=True)
         cov = np.average(covs, axis=0, weights=self.sizes)
-        ends, _ = semopy_search(self.point.layout.model, cov)
-        for values in ends:
-            start = start_vector(self.point.layout, values, means)
-            theta = _from_afar(objective, start)
-            if theta is not None:
-                return theta
+        layout, start = self.point.layout, Start(cov, means)
+        starts = Starts(layout, start)
+        for at in places(starts, layout, start, 1):
+            found = minimum(objective, at, starts.units)
+            if found.converged:
+                return found.theta
         return None
-
-
-def _from_afar(objective: NormalObjective, start: np.ndarray) -> np.ndarray | None:
-    """Return where BFGS ends that knows only the diagonal of the information at its start."""
-    if not np.isfinite(objective.value(start)):
-        return None
-    curvature = np.diag(objective.score(start)[1]) / 2
-    return quasi_newton(objective, start, np.diag(1 / curvature)) if (curvature > 0).all() else None
 
 
 def _rough_moments(sample: Sample) -> tuple[np.ndarray, np.ndarray]:

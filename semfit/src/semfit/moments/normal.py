@@ -51,6 +51,7 @@ class NormalObjective(Objective):
     """
 
     samples: list[Sample]
+    newton = True
 
     def __init__(
         self, structures: Sequence[Structure], samples: Sequence[Sample], n_parameters: int

@@ -4,7 +4,7 @@ Who needs something of a fit's objective calls a method here and never asks whic
 
     structures, samples, k, n           what is reported: matrices and rows of each group
     fitted                              the structures whose moments are compared with the data
-    value, score, hessian               of what is minimised, at a parameter vector
+    value, score, hessian, newton       of what is minimised, at a parameter vector
     floor                               the value of the saturated model: chi-square is value - floor
     information                         of the parameters (score tests, modification indices)
     untied                              the same, no parameter equal to another (score tests)
@@ -20,7 +20,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from semfit.syntax.model import Model
 from semfit.syntax.parameters import Layout
 
 Names: TypeAlias = list[list[tuple]]  # what each moment is, group by group
+
+DIFFERENCE = 1e-5  # of a parameter, in units of its information per row
 
 
 class Objective(ABC):
@@ -43,12 +45,15 @@ class Objective(ABC):
         Of each group, with `n`, `complete` and `em_steps` at least.
     k, n : int
         Number of parameters, and of rows.
+    newton : bool
+        The exact Hessian costs so little that the last steps of a search use it.
     """
 
     structures: list[Structure]
     samples: list[Any]
     k: int
     n: int
+    newton: ClassVar[bool] = False
 
     @property
     def fitted(self) -> list[Structure]:
@@ -68,9 +73,15 @@ class Objective(ABC):
     def score(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the gradient (k,), and a Hessian (k, k) that is safe far from the solution."""
 
-    def hessian(self, theta: np.ndarray) -> np.ndarray | None:
-        """Return the exact Hessian, for the last steps of a search; None if there is no formula."""
-        return None
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """Return the exact Hessian; here by central differences of the gradient."""
+        scale = np.sqrt(np.diag(self.score(theta)[1]) / self.n)
+        steps = DIFFERENCE / np.where(scale > 0, scale, 1.0)
+        rows = [
+            (self.score(theta + step)[0] - self.score(theta - step)[0]) / (2 * step.max())
+            for step in np.diag(steps)
+        ]
+        return (np.array(rows) + np.array(rows).T) / 2
 
     def floor(self) -> float:
         """Return the value of the saturated model: chi-square is what lies above it."""
@@ -146,7 +157,7 @@ def deltas_of(structures: Sequence[Structure], rows: Sequence[np.ndarray], k: in
     """Return derivatives to the k parameters, (q, k) of each group, from those to free rows."""
     result = []
     for structure, own in zip(structures, rows, strict=True):
-        delta = np.zeros((len(own), k))
+        delta = np.zeros((len(own), k), dtype=own.dtype)
         np.add.at(delta.T, structure.which, own.T)
         result.append(delta)
     return result

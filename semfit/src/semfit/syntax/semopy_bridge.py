@@ -1,10 +1,11 @@
-"""All that semfit has from semopy (2.3.11): where a search begins.
+"""All that semfit has from semopy (2.3.11): a second opinion on where a search may begin.
 
-The only file that imports semopy; it is imported itself when a fit begins, not before. semopy stays
-because it is the package that this project was asked to build on, and because its starting values and
-quick search, a tenth of the time of a fit, end near the solution. Its parser is not used any more:
-models are read by `grammar`, which reads all of lavaan's syntax. What is reported never comes from
-semopy: `search` polishes by its own steps until the gradient is zero.
+The only file that imports semopy; it is imported itself when a search has found no proven minimum from
+its own starts, hardly ever, and then mostly because there is none. semopy stays because it is the
+package that this project was asked to build on, and because its starting values and quick search come
+from another way of thinking. Its parser is not used any more: models are read by `grammar`, which reads
+all of lavaan's syntax. What is reported never comes from semopy: `search` goes on by its own steps until
+the gradient is zero.
 
 What is done differently from semopy's defaults, because it would not equal lavaan: the parameters
 come from `model.parameter_table`; variances are not bounded at zero (a Heywood case must show).
@@ -125,12 +126,7 @@ def _first_observed(latent: str, loadings: Mapping[str, Any], seen: set[str]) ->
     return None
 
 
-def load(
-    model: Described,
-    structural: Sequence[str],
-    cov: np.ndarray,
-    data: pd.DataFrame | None = None,
-) -> CompleteModel:
+def load(model: Described, structural: Sequence[str], cov: np.ndarray) -> CompleteModel:
     """Return a `CompleteModel` that holds a covariance matrix and semopy's starting values.
 
     Parameters
@@ -140,18 +136,14 @@ def load(
         Observed variables that are structural ones; see `implied.structural_observed`.
     cov : ndarray (p, p)
         In the order of ``model.observed``.
-    data : DataFrame, optional
-        For better starting values of loadings.
     """
     engine = CompleteModel(model, structural)
     names = list(model.observed)
-    engine.load(data=data, cov=pd.DataFrame(cov, names, names), n_samples=0)
+    engine.load(cov=pd.DataFrame(cov, names, names), n_samples=0)
     return engine
 
 
-def search(
-    model: Described, structural: Sequence[str], cov: np.ndarray, data: pd.DataFrame | None
-) -> tuple[list[np.ndarray], int]:
+def search(model: Described, structural: Sequence[str], cov: np.ndarray) -> list[np.ndarray]:
     """Fit by semopy's own search, unbounded, in its units; see `load`.
 
     `semopy.Model.fit` does the same with variances bounded at zero, which hides Heywood cases.
@@ -161,21 +153,20 @@ def search(
     ends : list of ndarray
         In the order of `semopy_parameters`: where the search ended, unless it went astray, and where
         it began.
-    iterations : int
     """
-    engine = load(model, structural, cov, data)
-    start, iterations = engine.param_vals.copy(), 0
+    engine = load(model, structural, cov)
+    start = engine.param_vals.copy()
     found: np.ndarray | None = None
     try:
         result = Solver(
             "SLSQP", engine.obj_mlw, engine.grad_mlw, start, options=dict(OPTIONS)
         ).scipy_solve()
-        found, iterations = result.x, int(result.n_it)
+        found = result.x
     except (LinAlgError, ValueError):
         pass
     if found is not None and _discrepancy(engine, found) <= _discrepancy(engine, start):
-        return [found, start], iterations
-    return [start], iterations
+        return [found, start]
+    return [start]
 
 
 def _discrepancy(engine: CompleteModel, theta: np.ndarray) -> float:
