@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from semfit.fitting import (
+    columns,
     constrained,
     designs,
     diagnostics,
@@ -24,13 +27,15 @@ from semfit.fitting.doors import Doors
 from semfit.fitting.dwls import WeightedLeastSquares
 from semfit.fitting.estimator import Estimator, Options, Prepared, Tested
 from semfit.fitting.likelihood import MaximumLikelihood
+from semfit.fitting.options import estimator_name, missing_name, refuse_unknown
 from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found, find
 from semfit.messages import Message, message, told
 from semfit.moments.objective import Objective
 from semfit.moments.sample import GroupFit
-from semfit.syntax.model import Model
+from semfit.syntax.model import Model, read_model
 from semfit.syntax.parameters import Layout
+from semfit.syntax.tokens import normal
 
 ESTIMATORS: dict[str, Estimator] = {
     "ML": MaximumLikelihood("ML", robust=False),
@@ -140,7 +145,7 @@ class Fit(Doors):
 
 
 def fit(
-    model: Model,
+    model: Model | str | Path,
     data: pd.DataFrame,
     estimator: str = "ML",
     missing: str = "listwise",
@@ -153,13 +158,21 @@ def fit(
     mean_structure: bool | None = None,
     sampling_weights: str | None = None,
     cluster: str | None = None,
+    groups: Sequence[Any] | None = None,
+    information: str | None = None,
+    std_lv: bool | None = None,
+    effect_coding: bool | str | Sequence[str] | None = None,
+    orthogonal: bool | None = None,
+    auto_var: bool | None = None,
+    fixed_x: bool | None = None,
+    **unknown: Any,
 ) -> Fit:
     """Fit a structural equation model.
 
     Parameters
     ----------
-    model : Model
-        From `read_model`.
+    model : Model, str or Path
+        From `read_model`, or what `read_model` takes.
     data : DataFrame
         One row per respondent; numeric columns, NaN for missing. Not changed.
     estimator : {"ML", "MLR", "WLSMV"}
@@ -171,14 +184,17 @@ def fit(
         listwise: rows with a missing value on any observed variable of the model are dropped, and
         counted. fiml: all rows are used, with the likelihood of what each has (ML and MLR only);
         dropped are rows with a missing covariate, or, without covariates, rows without any value,
-        as in lavaan. Standard errors are then from observed information.
+        as in lavaan. Standard errors are then from observed information. lavaan's "ml" and "direct"
+        are read as fiml, both options in any case.
     group : str, optional
         Column whose values are the groups, in sorted order (that of its categories, if it is
-        categorical); rows where it is missing are dropped.
+        categorical); rows where it is missing are dropped. A model with modifiers for each group
+        needs a stated order: that of a categorical column, or `groups`.
     equal, free, labels
         Equality across groups; see `parameters.lay_out`.
     ordered : sequence of str or "all"
         Variables that are ordered categories (WLSMV only); "all" takes every one but covariates.
+        Columns that are ordered pandas categoricals count as named.
     mean_structure : bool, optional
         Model the means. Default: with fiml, groups, clusters, WLSMV or an intercept in the model.
     sampling_weights : str, optional
@@ -188,19 +204,31 @@ def fit(
         Column that says which rows were drawn together (schools, households). Standard errors and
         the scaling of the test rest on sums of scores over clusters; those of ML become robust, and
         the test of WLSMV is scaled by its mean only. A cluster in two groups counts as two.
+    groups : sequence, optional
+        All values of the grouping variable, in the order of the groups.
+    information : {"expected", "observed"}, optional
+        From which information standard errors of ML and MLR are. Default: expected for ML with
+        complete rows, else observed.
+    std_lv, effect_coding, orthogonal, auto_var, fixed_x
+        By which rules the model is completed; see `Model.completed`.
+    **unknown
+        Refused; the message names the option that is meant.
 
     Returns
     -------
     Fit
-        R: ``lavaan::sem(text, data, estimator, missing, group, group.equal = equal,
-        group.partial = free, ordered, sampling.weights, cluster, fixed.x = TRUE)``.
+        R: ``lavaan::sem(text, data, estimator, missing, group, group.equal = equal, group.partial =
+        free, ordered, meanstructure = mean_structure, sampling.weights, cluster, group.label =
+        groups, information, std.lv = std_lv, effect.coding = effect_coding, orthogonal, auto.var = auto_var, fixed.x = fixed_x)``.
 
     Raises
     ------
     ValueError
-        Unknown option, or options that do not go together; a variable that is absent, repeated, not
+        Unknown value, or options that do not go together; a variable that is absent, repeated, not
         numeric, infinite, constant or collinear; too few rows; an empty category; a model that is
         not identified.
+    TypeError
+        An option that does not exist.
 
     Examples
     --------
@@ -216,9 +244,11 @@ def fit(
     """
     from threadpoolctl import threadpool_limits
 
-    options = {
-        "estimator": estimator,
-        "missing": missing,
+    refuse_unknown(unknown, [*inspect.signature(fit).parameters][2:-1])
+    model = read_model(model) if isinstance(model, str | Path) else model
+    options: dict[str, Any] = {
+        "estimator": estimator_name(estimator, ESTIMATORS),
+        "missing": missing_name(missing, MISSING),
         "group": group,
         "equal": tuple([equal] if isinstance(equal, str) else equal),
         "free": tuple([free] if isinstance(free, str) else free),
@@ -227,9 +257,16 @@ def fit(
         "mean_structure": mean_structure,
         "sampling_weights": sampling_weights,
         "cluster": cluster,
+        "groups": None if groups is None else tuple(groups),
+        "information": information,
     }
+    rules: dict[str, Any] = {"std_lv": std_lv, "orthogonal": orthogonal, "auto_var": auto_var}
+    rules |= {"fixed_x": fixed_x, "effect_coding": effect_coding}
+    options |= rules
     _check_options(model, data, options)
+    model = model.completed(**rules)
     way = estimator_under(options)
+    options["ordered"] = _ordered_names(way, model, data, ordered)
     # matrices of this size are ten times slower with several BLAS threads; numbers that overflow
     # are those of a search that went astray, which turns back or ends as not converged
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
@@ -241,8 +278,7 @@ def fit(
 
 def estimator_of(name: str) -> Estimator:
     """Return the estimator of that name; refuse one that does not exist."""
-    _check_known("estimator", name, ESTIMATORS)
-    return ESTIMATORS[name]
+    return ESTIMATORS[estimator_name(name, ESTIMATORS)]
 
 
 def estimator_under(options: Options) -> Estimator:
@@ -250,19 +286,36 @@ def estimator_under(options: Options) -> Estimator:
     return estimator_of(options["estimator"]).under_design(options)
 
 
-def _check_known(option: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        raise ValueError(f"{option}={value!r} does not exist; there is: {', '.join(known)}.")
-
-
 def _check_options(model: Model, data: pd.DataFrame, options: Options) -> None:
     way = estimator_of(options["estimator"])
-    _check_known("missing", options["missing"], MISSING)
     if not isinstance(model, Model) or not isinstance(data, pd.DataFrame):
-        raise ValueError("fit() takes a model from read_model() and a DataFrame.")
+        raise ValueError("fit() takes a model (or its text) and a DataFrame.")
     way.check(options)
+    if options["information"] not in (None, "expected", "observed"):
+        raise ValueError(
+            f"information={options['information']!r} does not exist; there is: expected, observed."
+        )
+    if options["groups"] is not None and options["group"] is None:
+        raise ValueError("groups= is the order of groups: name the grouping variable in group=.")
     if options["group"] is None and (options["equal"] or options["free"]):
         raise ValueError("equal= and free= are about groups: name the grouping variable in group=.")
+
+
+def _ordered_names(
+    way: Estimator, model: Model, data: pd.DataFrame, asked: str | Sequence[str]
+) -> str | tuple[str, ...]:
+    """Return the ordered variables: as asked, and ordered categoricals, which only WLSMV takes."""
+    if asked == "all":
+        return "all"
+    names = [normal(name) for name in ([asked] if isinstance(asked, str) else asked)]
+    categorical = columns.ordered_columns(model, data)
+    if categorical and not way.ordered:
+        raise ValueError(
+            f"Column {categorical[0]!r} is an ordered categorical, and {way.name} takes variables as "
+            "numbers: use estimator='WLSMV', or put numbers in its place "
+            f"(data[{categorical[0]!r}].cat.codes)."
+        )
+    return tuple(dict.fromkeys([*names, *categorical]))
 
 
 def _assemble(

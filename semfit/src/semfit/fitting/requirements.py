@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from semfit.fitting.columns import group_labels, model_frame
 from semfit.fitting.designs import design_columns, group_designs
 from semfit.messages import Message, message
 from semfit.moments.design import Design
@@ -71,7 +71,7 @@ def select_rows(model: Model, data: pd.DataFrame, options: Mapping[str, Any]) ->
         kept = frame[list(model.covariates)].notna().all(axis=1)
         kept &= True if model.covariates else frame[others].notna().any(axis=1)
         reason = [message("dropped_covariate" if model.covariates else "dropped_empty")]
-    labels, groups = group_labels(model, data, options["group"])
+    labels, groups = group_labels(model, data, options)
     if options["group"] is not None:
         reason.append(message("dropped_group", group=repr(options["group"])))
     used = (kept.to_numpy()) & (labels != None)
@@ -106,121 +106,6 @@ def _check_left(frame: pd.DataFrame, used: np.ndarray, missing: str, label: str)
 
 def _here(label: str) -> str:
     return f" in group {label}" if label else ""
-
-
-def group_labels(
-    model: Model, data: pd.DataFrame, group: str | None
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the group label of each row (None where missing), and the labels in order.
-
-    Raises
-    ------
-    ValueError
-        No such column, it is there twice, it has fewer than 2 values or values of several types, or
-        it is a variable of the model.
-    """
-    if group is None:
-        return np.full(len(data), "", dtype=object), ("",)
-    if list(data.columns).count(group) != 1:
-        raise ValueError(
-            f"Grouping variable {group!r}{_closest(group, data.columns)} must be one column of the "
-            f"data; there are {list(data.columns).count(group)}."
-        )
-    if group in (*model.observed, *model.latents):
-        raise ValueError(
-            f"Grouping variable {group!r} is also in the model, and does not vary within a group: "
-            "leave it out of one of the two."
-        )
-    order = _values_in_order(data[group], group)
-    if len(order) < 2:
-        raise ValueError(f"Grouping variable {group!r} has {len(order)} value(s); give at least 2.")
-    names = {value: _label(value) for value in order}
-    labels = np.array([names.get(value) for value in data[group]], dtype=object)
-    return labels, tuple(names.values())
-
-
-def _values_in_order(column: pd.Series, group: str) -> list[Any]:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return [value for value in column.cat.categories if (column == value).any()]
-    try:
-        return sorted(column.dropna().unique())
-    except TypeError:
-        raise ValueError(
-            f"Grouping variable {group!r} holds both numbers and text: make it one of the two."
-        ) from None
-
-
-def _label(value: Any) -> str:
-    """Return a value as text, 1.0 as "1"."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def model_frame(model: Model, data: pd.DataFrame) -> pd.DataFrame:
-    """Return the model's observed variables as float64.
-
-    Raises
-    ------
-    ValueError
-        A variable is not in the data (the message names the closest columns), is there twice, is
-        not numeric or is infinite; or a latent variable has the name of a column.
-    """
-    columns = list(data.columns)
-    clash = [name for name in model.latents if name in columns]
-    if clash:
-        raise ValueError(
-            f"Latent variable {clash[0]!r} has the name of a column of the data: "
-            "rename it in the model."
-        )
-    _check_present(model, columns)
-    repeated = [name for name in model.observed if columns.count(name) > 1]
-    if repeated:
-        raise ValueError(
-            f"Column {repeated[0]!r} is in the data more than once: drop or rename one of them."
-        )
-    return pd.DataFrame({name: _numeric(data[name]) for name in model.observed}, index=data.index)
-
-
-def _check_present(model: Model, columns: Sequence[Hashable]) -> None:
-    absent = [name for name in model.observed if name not in columns]
-    if not absent:
-        return
-    hints = []
-    for name in absent:
-        hints.append(f"{name!r}{_closest(name, columns)}")
-    raise ValueError(
-        f"Not in the data: {', '.join(hints)}. Correct the name in the model, or add the column."
-    )
-
-
-def _closest(name: Hashable, columns: Iterable[Hashable]) -> str:
-    """Return the column that a name may stand for, as a hint; capitals do not count."""
-    lower = {str(column).lower(): str(column) for column in columns}
-    close = difflib.get_close_matches(str(name).lower(), lower, 1)
-    return f" (closest: {lower[close[0]]!r})" if close else ""
-
-
-def _numeric(column: pd.Series) -> np.ndarray:
-    """Return a column as float64 values, NaN where missing."""
-    name = column.name
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-        raise ValueError(f"Column {name!r} is not numeric {_example(column)}.")
-    values = column.to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(values).any():
-        raise ValueError(
-            f"Column {name!r} holds infinite values in "
-            f"{np.isinf(values).sum()} row(s): correct them or make them missing."
-        )
-    return values
-
-
-def _example(column: pd.Series) -> str:
-    """Return the type of a column, a value that is no number, and what to do."""
-    values = column.dropna().astype(object)
-    odd = [v for v in values if pd.isna(pd.to_numeric(v, errors="coerce"))]
-    if len(values) and not odd:
-        return f"(dtype {column.dtype}), but its values are: pd.to_numeric(data[{column.name!r}])"
-    example = f", such as {odd[0]!r}" if odd else ""
-    return f"(dtype {column.dtype}{example}): recode it to numbers"
 
 
 def check_sample(kept: pd.DataFrame, n_rows: int, label: str = "") -> None:

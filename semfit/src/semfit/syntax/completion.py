@@ -41,6 +41,22 @@ class Completion:
     auto_var: bool = True
     fixed_x: bool = True
 
+    def __post_init__(self) -> None:
+        """Write what is asked of effect coding as kinds."""
+        asked = self.effect_coding
+        if isinstance(asked, bool):
+            asked = EFFECTS if asked else ()
+        asked = (asked,) if isinstance(asked, str) else tuple(asked)
+        unknown = [kind for kind in asked if kind not in EFFECTS]
+        if unknown:
+            raise ValueError(
+                f"effect_coding={unknown[0]!r} does not exist; there are True, False and "
+                f"{', '.join(EFFECTS)}."
+            )
+        if asked and self.std_lv:
+            raise ValueError("std_lv and effect_coding are two ways to give a unit: choose one.")
+        object.__setattr__(self, "effect_coding", asked)
+
     @property
     def markers(self) -> bool:
         """Whether the first loading of a latent variable is fixed at 1."""

@@ -4,18 +4,21 @@
 although its grammar is right, is refused here.
 """
 
+from __future__ import annotations
+
 import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from semfit.syntax.completion import Completion, parameter_table
+from semfit.syntax.completion import Completion, parameter_table, variables_of
 from semfit.syntax.formula import names_in
 from semfit.syntax.grammar import Formula, read
-from semfit.syntax.terms import Constraint, Statement, Term
+from semfit.syntax.terms import Constraint, Statement, Term, labels_of, text_of_terms
 
 _OPERATOR = re.compile(r"[~<>=|˜∼～\n]|:(?![/\\])")  # a text that has one is a model, not its name
 
@@ -57,6 +60,86 @@ class Model:
     terms: tuple[Term, ...] = field(default=(), repr=False)
     constraints: tuple[Constraint, ...] = ()
     options: Completion = field(default_factory=Completion)
+
+    def completed(
+        self,
+        *,
+        std_lv: bool | None = None,
+        effect_coding: bool | str | Sequence[str] | None = None,
+        orthogonal: bool | None = None,
+        auto_var: bool | None = None,
+        fixed_x: bool | None = None,
+    ) -> Model:
+        """Return the model completed by other rules; what is None stays as it is.
+
+        Parameters
+        ----------
+        std_lv : bool, optional
+            Latent variables have variance 1, and no first loading is fixed at 1. With equal loadings
+            across groups, the variances of later groups are free.
+        effect_coding : bool, str or sequence of str, optional
+            Of "loadings" (those of a latent variable are 1 on average, and no first one is fixed) and
+            "intercepts" (those of its indicators add up to 0, and its mean is free); True: both.
+        orthogonal : bool, optional
+            Latent variables do not covary, unless it is written.
+        auto_var : bool, optional
+            False: variances that are not written are 0.
+        fixed_x : bool, optional
+            False: means and (co)variances of covariates are estimated. Rows in which one of them is
+            missing are then used by fiml.
+
+        Returns
+        -------
+        Model
+            R: ``lavaanify(text, model.type = "sem", auto = TRUE, std.lv = std_lv, effect.coding =
+            effect_coding, orthogonal = orthogonal, auto.var = auto_var, fixed.x = fixed_x)``.
+
+        Raises
+        ------
+        ValueError
+            Options that do not go together, or an unknown kind of effect coding.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> model = semfit.read_model("f =~ x1 + x2 + x3").completed(std_lv=True)
+        >>> model.parameters.query("parameter == ''")[["lhs", "op", "rhs", "value"]]
+          lhs  op rhs  value
+        6   f  ~~   f    1.0
+        """
+        asked: dict[str, Any] = {
+            "std_lv": std_lv,
+            "effect_coding": effect_coding,
+            "orthogonal": orthogonal,
+            "auto_var": auto_var,
+            "fixed_x": fixed_x,
+        }
+        asked = {name: value for name, value in asked.items() if value is not None}
+        return self if not asked else self.with_options(replace(self.options, **asked))
+
+    def with_options(self, options: Completion) -> Model:
+        """Return the model completed by these rules."""
+        if options == self.options:
+            return self
+        shared = self.definitions, self.constraints
+        return built(self.name, self.text, self.terms, *shared, options)
+
+    def with_terms(self, terms: Sequence[Term], name: str = "") -> Model:
+        """Return the model of these of its terms, and of what they leave of what is computed.
+
+        Definitions and constraints that use a label which is lost are left out.
+        """
+        lost = {*labels_of(self.terms)} - {*labels_of(terms)}
+        definitions = []
+        for defined, formula in self.definitions:
+            if lost & {*names_in(formula)}:
+                lost.add(defined)
+            else:
+                definitions.append((defined, formula))
+        kept = tuple(one for one in self.constraints if not lost & {*names_in(one.formula)})
+        lines = [text_of_terms(terms), *(f"{name} := {formula}" for name, formula in definitions)]
+        text = "\n".join([*lines, *(one.text for one in kept)])
+        return built(name or self.name, text, terms, tuple(definitions), kept, self.options)
 
 
 def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
@@ -104,10 +187,8 @@ def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
     """
     name, text = _locate(source, folder)
     written = read(text)
-    for term in written.terms:
-        if term.block:
-            raise term.statement.problem("models by group (group:) are not fitted yet.")
     _check_terms(written.terms)
+    _check_blocks(written.terms)
     definitions = tuple((defined, formula) for _, defined, formula in written.definitions)
     constraints = tuple(constraint for _, constraint in written.constraints)
     model = built(name, text, written.terms, definitions, constraints)
@@ -153,8 +234,10 @@ def _locate(source: str | Path, folder: str | Path | None) -> tuple[str, str]:
 # ---- groups --------------------------------------------------------------------------------------
 
 
-def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = None) -> list[Term]:
-    """Terms with the modifiers of one group.
+def terms_of_group(
+    terms: Sequence[Term], group: int, labels: Sequence[str] | None = None
+) -> list[Term]:
+    """Terms of one group, with their modifiers there.
 
     Parameters
     ----------
@@ -162,8 +245,8 @@ def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = Non
         As in `Model`.
     group : int
         Place of the group, from 0.
-    n_groups : int, optional
-        Refuse terms with another number of modifiers.
+    labels : sequence of str, optional
+        Labels of the groups: refuse terms for another number of groups, or for others.
 
     Returns
     -------
@@ -172,10 +255,16 @@ def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = Non
     Raises
     ------
     ValueError
-        ``c()`` holds another number of modifiers than there are groups; the message names the line.
+        ``c()`` holds another number of modifiers than there are groups (the message names the line),
+        or ``group:`` lines do not name the groups.
     """
     chosen: list[Term] = []
+    n_groups = len(labels) if labels else 0
+    blocks = blocks_of(terms)
+    block = _block_of_group(blocks, group, labels) if blocks else ""
     for term in terms:
+        if term.block != block:
+            continue
         sizes = term.modifier.sizes()
         if n_groups and sizes - {n_groups}:
             raise term.statement.problem(
@@ -188,6 +277,26 @@ def terms_of_group(terms: Iterable[Term], group: int, n_groups: int | None = Non
             )
         chosen.append(replace(term, modifier=term.modifier.of_group(group)))
     return chosen
+
+
+def blocks_of(terms: Iterable[Term]) -> list[str]:
+    """Return the groups that are described one by one (``group: 1``), in order."""
+    return list(dict.fromkeys(term.block for term in terms if term.block))
+
+
+def _block_of_group(blocks: Sequence[str], group: int, labels: Sequence[str] | None) -> str:
+    """Return the block that is about a group: the one of its label, or else of its number."""
+    if not labels:
+        return blocks[group]
+    numbers = [str(number + 1) for number in range(len(labels))]
+    for names in (labels, numbers):
+        if set(blocks) == set(names):
+            return names[group]
+    there = ", ".join(labels) if labels != ("",) else "none: fit the model with group="
+    raise ValueError(
+        f"The model describes the groups {', '.join(blocks)} one by one (group: ...); there are "
+        f"{there}. Write one block for each group, by its label or number."
+    )
 
 
 # ---- what may not be said ------------------------------------------------------------------------
@@ -213,6 +322,28 @@ def _check_terms(terms: Sequence[Term]) -> None:
             raise statement.problem(f"{lhs} {op} {rhs} was already given on line {seen[key]}.")
         seen[key] = statement.line
     _check_products(terms)
+
+
+def _check_blocks(terms: Sequence[Term]) -> None:
+    """Refuse groups that are described one by one with other variables, or some of them not."""
+    blocks = blocks_of(terms)
+    for term in terms if blocks else ():
+        if not term.block:
+            raise term.statement.problem(
+                "this stands before the first group: line; write it in each group."
+            )
+        if term.modifier.sizes():
+            raise term.statement.problem("c() is for all groups: within group: give one modifier.")
+    kinds = [variables_of([t for t in terms if t.block == block]) for block in blocks]
+    for block, kind in zip(blocks[1:], kinds[1:], strict=True):
+        for what in ("latents", "observed", "covariates"):
+            other = {*kind[what]} ^ {*kinds[0][what]}
+            if other:
+                raise ValueError(
+                    f"group: {block} and group: {blocks[0]} differ in {what} "
+                    f"({', '.join(sorted(other))}): groups are fitted with the same variables in the "
+                    "same places. Fix what is not there at 0 (0*x)."
+                )
 
 
 def _check_products(terms: Sequence[Term]) -> None:
@@ -259,13 +390,9 @@ def _listed(rows: pd.DataFrame) -> str:
     return ", ".join(f"{r.lhs} {r.op} {r.rhs}" for r in rows.itertuples())
 
 
-def _labels(terms: Sequence[Term]) -> list[str]:
-    return list(dict.fromkeys(label for term in terms for label in term.modifier.labels()))
-
-
 def _check_definitions(definitions: Sequence[Formula], terms: Sequence[Term]) -> None:
     """Refuse definitions that use an unknown label or repeat a name."""
-    known = _labels(terms)
+    known = labels_of(terms)
     for statement, name, formula in definitions:
         if name in known:
             raise statement.problem(f"{name!r} is already the name of a label or definition.")
@@ -279,7 +406,7 @@ def _check_constraints(
     definitions: dict[str, str],
 ) -> None:
     """Refuse constraints that use an unknown label, or none."""
-    known = [*_labels(terms), *definitions]
+    known = [*labels_of(terms), *definitions]
     for statement, constraint in constraints:
         if not names_in(constraint.formula):
             raise statement.problem("a constraint is about labels: there is none in it.")

@@ -7,7 +7,7 @@ copy of the table for each group, and the parameters that are equal across group
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,9 +16,10 @@ import pandas as pd
 
 from semfit.syntax.completion import parameter_row, parameter_table, table_of
 from semfit.syntax.formula import names_in, rename
-from semfit.syntax.model import Model, share_fixed_values, terms_of_group
+from semfit.syntax.model import Model, blocks_of, share_fixed_values, terms_of_group
 from semfit.syntax.restrictions import Restrictions
 from semfit.syntax.terms import Constraint
+from semfit.syntax.tokens import is_name
 
 EQUAL = (
     "loadings",
@@ -123,8 +124,12 @@ def lay_out(
         _table_of_group(model, g, groups, mean_structure, thresholds, labels)
         for g in range(len(groups))
     ]
+    if "intercepts" in model.options.effect_coding:
+        _free_coded_means(tables, model)
     if len(groups) > 1:
-        _free_latent_means(tables, model, equal)
+        if not blocks_of(model.terms):  # as in lavaan: what is written group by group stays
+            _free_latent_means(tables, model, equal)
+            _free_latent_variances(tables, model, equal)
         _free_scales(tables, equal)
         _make_equal(tables, model, equal, free)
     table = pd.concat(tables, ignore_index=True)
@@ -132,6 +137,7 @@ def lay_out(
     names = tuple(dict.fromkeys(name for name in table["parameter"] if name))
     definitions = _definitions(model, len(groups), labels)
     constraints = _constraints(model, len(groups), labels)
+    constraints += _effect_coding(table, model)
     ordered = tuple(name for name in model.observed if name in thresholds)
     shared = tuple(groups), definitions, mean_structure, ordered
     return Layout(model, table, names, *shared, constraints)
@@ -154,7 +160,7 @@ def _table_of_group(
     labels: str,
 ) -> pd.DataFrame:
     """The table of one group, before any equality across groups."""
-    table, _ = parameter_table(terms_of_group(model.terms, g, len(groups)), model.options)
+    table, _ = parameter_table(terms_of_group(model.terms, g, groups), model.options)
     added = [*_threshold_rows(model, table, thresholds)]
     if mean_structure:
         added += _intercept_rows(model, table, thresholds)
@@ -169,11 +175,18 @@ def _table_of_group(
         table.loc[own, "parameter"] += f".g{g + 1}"
     if labels == "by_group" and len(groups) > 1:
         split = table["label"].isin(_shared_labels(model))
-        table.loc[split, "label"] += f"_g{g + 1}"
+        table.loc[split, "label"] = [_own_label(label, g) for label in table["label"][split]]
         free = split & (table["parameter"] != "")
         table.loc[free, "parameter"] = table.loc[free, "label"]
     table.insert(3, "group", groups[g])
     return table
+
+
+def _own_label(label: str, g: int) -> str:
+    """The label of one group; that of ``equal("f=~x2")`` is the name of a parameter."""
+    if is_name(label):
+        return f"{label}_g{g + 1}"
+    return f"{label}.g{g + 1}" if g else label
 
 
 def _written(table: pd.DataFrame, op: str) -> set[tuple[str, str]]:
@@ -220,30 +233,47 @@ def _threshold_rows(
             yield parameter_row(name, "~*~", name, value=1.0)
 
 
+def _alone(model: Model, g: int, op: str) -> set[str]:
+    """The variables whose mean ("~1") or variance ("~~") is written for a group."""
+    terms = terms_of_group(model.terms, g)
+    return {t.lhs for t in terms if t.op == op and t.rhs in ("", t.lhs)}
+
+
+def _free(table: pd.DataFrame, rows: pd.Series, g: int) -> None:
+    """Free rows of the table of a group, under lavaan's names of its parameters; in place."""
+    names = table["lhs"] + table["op"] + table["rhs"] + (f".g{g + 1}" if g else "")
+    table.loc[rows, "parameter"] = names[rows]
+    table.loc[rows, "value"] = float("nan")
+
+
 def _free_latent_means(tables: list[pd.DataFrame], model: Model, equal: Sequence[str]) -> None:
     """Free the latent means of later groups where those of the first are their reference."""
     if not {"intercepts", "thresholds"} & set(equal) or "means" in equal:
         return
-    written = _written(tables[0].query("parameter != '' or label != ''"), "~1")
-    measured = tables[0]["rhs"][
-        tables[0]["op"] == "=~"
-    ]  # a mean of first and second order: not both
-    for g, table in enumerate(tables[1:], start=2):
+    loadings = tables[0]["op"] == "=~"
+    measured = tables[0]["rhs"][loadings]  # a mean of first and second order: not both
+    for g, table in enumerate(tables[1:], start=1):
         rows = (table["op"] == "~1") & table["lhs"].isin(model.latents)
-        rows &= ~table["lhs"].isin([*(lhs for lhs, _ in written), *measured])
-        table.loc[rows, "parameter"] = table.loc[rows, "lhs"] + f"~1.g{g}"
-        table.loc[rows, "value"] = float("nan")
+        rows &= ~table["lhs"].isin([*_alone(model, g, "~1"), *measured])
+        _free(table, rows, g)
+
+
+def _free_latent_variances(tables: list[pd.DataFrame], model: Model, equal: Sequence[str]) -> None:
+    """Free the variances of 1 of later groups, where equal loadings carry the unit over."""
+    if not model.options.std_lv or "loadings" not in equal or "lv_variances" in equal:
+        return
+    for g, table in enumerate(tables[1:], start=1):
+        rows = (table["op"] == "~~") & (table["lhs"] == table["rhs"])
+        rows &= table["lhs"].isin({*model.latents} - _alone(model, g, "~~"))
+        _free(table, rows, g)
 
 
 def _free_scales(tables: list[pd.DataFrame], equal: Sequence[str]) -> None:
     """Free the scales of the latent responses of later groups, if thresholds are equal."""
     if "thresholds" not in equal:
         return
-    for g, table in enumerate(tables[1:], start=2):
-        rows = table["op"] == "~*~"
-        names = table.loc[rows, "lhs"] + "~*~" + table.loc[rows, "rhs"]
-        table.loc[rows, "parameter"] = names + f".g{g}"
-        table.loc[rows, "value"] = float("nan")
+    for g, table in enumerate(tables[1:], start=1):
+        _free(table, table["op"] == "~*~", g)
 
 
 def _kinds(table: pd.DataFrame, model: Model) -> dict[str, pd.Series]:
@@ -268,20 +298,55 @@ def _kinds(table: pd.DataFrame, model: Model) -> dict[str, pd.Series]:
 def _make_equal(
     tables: list[pd.DataFrame], model: Model, equal: Sequence[str], free: Sequence[str]
 ) -> None:
-    """Give the parameters of later groups the name that they have in the first."""
+    """Give the parameters of later groups the name that they have in the first.
+
+    As in lavaan, those with labels group by group (``c(a, b)``) keep them, and one that is fixed in a
+    group is fixed in all.
+    """
     first = tables[0]
     key = (first["lhs"] + first["op"] + first["rhs"]).str.replace(" ", "")
     asked = [name.replace(" ", "") for name in free]
     _check_freed(asked, key[first["parameter"] != ""])
     kinds = _kinds(first, model)
-    chosen = first["parameter"] != ""
-    chosen &= pd.concat([kinds[kind] for kind in equal], axis=1).any(axis=1) if equal else False
-    chosen &= ~key.isin(asked)
-    for table in tables[1:]:
-        names = dict(zip(key[chosen], first.loc[chosen, "parameter"], strict=True))
-        keys = table["lhs"] + table["op"] + table["rhs"]
-        rows = keys.isin(names) & (table["parameter"] != "")
-        table.loc[rows, "parameter"] = keys[rows].map(names)
+    chosen = first["parameter"].notna() & False
+    if equal:
+        chosen = pd.concat([kinds[kind] for kind in equal], axis=1).any(axis=1)
+    chosen &= ~key.isin(asked) & ~first["exogenous"] & ~first["derived"]
+    places = [_row_places(table) for table in tables]
+    labels = _shared_labels(model)
+    for row in first.index[chosen]:
+        at = first.loc[row, "lhs"], first.loc[row, "op"], first.loc[row, "rhs"]
+        same = [
+            (table, place[at]) for table, place in zip(tables, places, strict=True) if at in place
+        ]
+        _equate([one for g, one in enumerate(same) if _equatable(*one, g, labels)])
+
+
+def _row_places(table: pd.DataFrame) -> dict[tuple[str, str, str], Any]:
+    names = zip(table["lhs"], table["op"], table["rhs"], strict=True)
+    return dict(zip(names, table.index, strict=True))
+
+
+def _equatable(table: pd.DataFrame, row: Any, g: int, labels: Collection[str]) -> bool:
+    """Whether a parameter has no label of its group alone."""
+    label = table.at[row, "label"]
+    return not label or label in {*labels, *(_own_label(one, g) for one in labels)}
+
+
+def _equate(rows: list[tuple[pd.DataFrame, Any]]) -> None:
+    """Give rows of several tables one name, or the value of those that are fixed; in place."""
+    fixed = {table.at[row, "value"] for table, row in rows if not table.at[row, "parameter"]}
+    if len(fixed) > 1:
+        table, row = rows[0]
+        raise ValueError(
+            f"{table.at[row, 'lhs']} {table.at[row, 'op']} {table.at[row, 'rhs']} is fixed at different "
+            "values in the groups, and equal= would make it equal: give it one value."
+        )
+    name = next((table.at[row, "parameter"] for table, row in rows), "")
+    for table, row in rows:
+        table.at[row, "parameter"] = "" if fixed else name
+        if fixed:
+            table.at[row, "value"] = next(iter(fixed))
 
 
 def _check_freed(asked: Sequence[str], known: pd.Series) -> None:
@@ -297,7 +362,7 @@ def _check_freed(asked: Sequence[str], known: pd.Series) -> None:
 
 def _shared_labels(model: Model) -> set[str]:
     """The labels that are not given group by group with ``c()``."""
-    return {t.modifier.shared_label for t in model.terms} - {""}
+    return {t.modifier.shared_label for t in model.terms if not t.block} - {""}
 
 
 def _definitions(model: Model, n_groups: int, labels: str) -> tuple[tuple[str, str], ...]:
@@ -311,7 +376,7 @@ def _definitions(model: Model, n_groups: int, labels: str) -> tuple[tuple[str, s
             result.append((name, formula))
             continue
         for g in range(1, n_groups + 1):
-            names = {label: f"{label}_g{g}" for label in split}
+            names = {label: _own_label(label, g - 1) for label in split}
             result.append((names[name], rename(formula, names)))
     return tuple(result)
 
@@ -335,9 +400,53 @@ def _constraints(model: Model, n_groups: int, labels: str) -> tuple[Constraint, 
             result.append(one)
             continue
         for g in range(1, n_groups + 1):
-            names = {label: f"{label}_g{g}" for label in split}
+            names = {label: _own_label(label, g - 1) for label in split}
             result.append(replace(one, formula=rename(one.formula, names)))
     return tuple(result)
+
+
+# ---- effect coding -------------------------------------------------------------------------------
+
+
+def _indicators(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The latent variables of a group, with the rows of their loadings."""
+    yield from table[table["op"] == "=~"].groupby("lhs", sort=False)
+
+
+def _coded_intercepts(table: pd.DataFrame, loadings: pd.DataFrame) -> pd.DataFrame:
+    """The intercepts of indicators, if all are free."""
+    rows = table[(table["op"] == "~1") & table["lhs"].isin(loadings["rhs"])]
+    return rows if (rows["parameter"] != "").all() else rows.iloc[:0]
+
+
+def _free_coded_means(tables: list[pd.DataFrame], model: Model) -> None:
+    """Free the means of latent variables whose indicators have intercepts that add up to 0."""
+    for g, table in enumerate(tables):
+        written = _alone(model, g, "~1")
+        for latent, loadings in _indicators(table):
+            if len(_coded_intercepts(table, loadings)) and latent not in written:
+                _free(table, (table["op"] == "~1") & (table["lhs"] == latent), g)
+
+
+def _effect_coding(table: pd.DataFrame, model: Model) -> tuple[Constraint, ...]:
+    """Loadings that are 1 on average, and intercepts that add up to 0 (Little et al. 2006)."""
+    kinds, found = model.options.effect_coding, dict[str, Constraint]()
+    for _, rows in table.groupby("group", sort=False) if kinds else ():
+        for latent, loadings in _indicators(rows):
+            if "loadings" in kinds and (loadings["parameter"] != "").all():
+                text = f"loadings of {latent} are 1 on average"
+                formula = f"{_summed(loadings['parameter'])} - {len(loadings)}"
+                found[formula] = Constraint("==", formula, text)
+            intercepts = _coded_intercepts(rows, loadings)
+            if "intercepts" in kinds and len(intercepts):
+                text = f"intercepts of the indicators of {latent} add up to 0"
+                formula = _summed(intercepts["parameter"])
+                found[formula] = Constraint("==", formula, text)
+    return tuple(found.values())
+
+
+def _summed(names: Iterable[str]) -> str:
+    return " + ".join(f"`{name}`" for name in names)
 
 
 def _share_labels(table: pd.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import isnan
 from typing import Any
@@ -128,6 +128,22 @@ class Term:
         said = [] if variable == "0" else self.modifier.written()
         right = " + ".join(f"{one}*{variable}" for one in said) or variable
         return f"{written_name(self.lhs)} {op} {right}"
+
+
+def text_of_terms(terms: Iterable[Term]) -> str:
+    """Return terms as the text of a model, with a line ``group:`` where one begins."""
+    lines, block = [], ""
+    for term in terms:
+        if term.block != block:
+            block = term.block
+            lines.append(f"group: {block if is_name(block) or block.isdigit() else repr(block)}")
+        lines.append(term.text())
+    return "\n".join(lines)
+
+
+def labels_of(terms: Iterable[Term]) -> list[str]:
+    """Return the labels of terms, each once."""
+    return list(dict.fromkeys(label for term in terms for label in term.modifier.labels()))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,10 @@ from scipy.stats import chi2
 from semfit.fitting import estimates, requirements
 from semfit.fitting.fitting import Fit, fit
 from semfit.messages import Message, message, told
-from semfit.syntax.formula import names_in
 from semfit.syntax.model import Model
-from semfit.syntax.terms import Term
 from semfit.testing.compare import chisq_difference, note_columns
 from semfit.testing.constraints import holm, layout_with, refit, wald_statistic
-from semfit.testing.groups import few_cases, group_sizes, groups_compared, rebuilt
+from semfit.testing.groups import few_cases, group_sizes, groups_compared
 
 DIFFERENT = 0.05  # p after Holm's correction, for the message
 
@@ -208,19 +206,7 @@ def _message_parts(
 
 def without_covariates(model: Model, names: Collection[str]) -> Model:
     """Return a model without these covariates, their paths and the effects that use these."""
-    kept = [t for t in model.terms if not (t.op == "~" and t.rhs in names)]
-    lost = _labels(model.terms) - _labels(kept)
-    definitions = []
-    for name, formula in model.definitions:
-        if lost & set(names_in(formula)):
-            lost.add(name)
-        else:
-            definitions.append((name, formula))
-    return rebuilt(model.name, kept, definitions)
-
-
-def _labels(terms: Iterable[Term]) -> set[str]:
-    return {label for term in terms for label in term.modifier.labels()}
+    return model.with_terms([t for t in model.terms if not (t.op == "~" and t.rhs in names)])
 
 
 def _varying(

@@ -8,7 +8,7 @@ observed means and scores (Meredith 1993; Vandenberg & Lance 2000).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -19,7 +19,7 @@ from semfit.fitting import estimates
 from semfit.fitting.diagnostics import CASES_PER_PARAMETER
 from semfit.fitting.fitting import Fit, estimator_of, estimator_under, fit
 from semfit.messages import Message, as_json, message, told
-from semfit.syntax.model import Model, read_model
+from semfit.syntax.model import Model
 from semfit.syntax.terms import Modifier, Term
 from semfit.testing.compare import chisq_difference, compare, measure
 from semfit.testing.constraints import holm, layout_with, refit, score_tests
@@ -160,7 +160,7 @@ def measurement_model(model: Model) -> Model:
             kept += [term] if among else []
         elif op in ("~1", "|", "~*~") and lhs in indicators - latents:
             kept.append(term)
-    return rebuilt(f"{model.name} (measurement)", kept)
+    return model.with_terms(kept, f"{model.name} (measurement)")
 
 
 def _without_marker(model: Model) -> dict[str, str]:
@@ -169,13 +169,6 @@ def _without_marker(model: Model) -> dict[str, str]:
     first = {term.lhs: term for term in reversed(loadings)}
     fixed = {term.lhs for term in model.terms if term.op == "~~" and term.lhs == term.rhs}
     return {name: term.rhs for name, term in first.items() if term.modifier.freed and name in fixed}
-
-
-def rebuilt(name: str, terms: Iterable[Term], definitions: Iterable[tuple[str, str]] = ()) -> Model:
-    """Return the model of these terms and definitions."""
-    lines = [term.text() for term in terms]
-    lines += [f"{label} := {formula}" for label, formula in definitions]
-    return replace(read_model("\n".join(lines)), name=name)
 
 
 # ---- invariance ----------------------------------------------------------------------------------
