@@ -302,26 +302,35 @@ class DwlsObjective(Objective):
 
     def group_fits(self, theta: np.ndarray) -> list[GroupFit]:
         """Return the sample and implied moments of each group, as `sample.GroupFit`."""
-        result = []
-        for structure, group in zip(self.given, self.samples, strict=True):
-            implied = structure.implied(theta)
-            scale = structure.scales(implied.values)
-            modelled = ~np.isin(structure.observed, structure.covariates)
-            both = np.ix_(modelled, modelled)
-            cov, _ = _matrices(group, structure.p)
-            result.append(
-                GroupFit(
-                    group.n,
-                    tuple(np.array(structure.observed, dtype=object)[modelled]),
-                    cov[both],
-                    (implied.cov * np.outer(scale, scale))[both],
-                    None,
-                    None,
-                    ~modelled,
-                    self.ordered[modelled],
-                )
-            )
-        return result
+        parts = zip(self.given, self.samples, self.residuals(theta), strict=True)
+        return [self._group_fit(*part, theta) for part in parts]
+
+    def _group_fit(
+        self, structure: Structure, group: Statistics, residual: np.ndarray, theta: np.ndarray
+    ) -> GroupFit:
+        implied = structure.implied(theta)
+        scale = structure.scales(implied.values)
+        modelled = ~np.isin(structure.observed, structure.covariates)
+        both = np.ix_(modelled, modelled)
+        sample_cov, _ = _matrices(group, structure.p)
+        slope, i, j = group.pick("slope")
+        unit = np.sqrt(np.diag(group.covariate_cov)[j] / np.diag(sample_cov)[i])
+        return GroupFit(
+            group.n,
+            tuple(np.array(structure.observed, dtype=object)[modelled]),
+            sample_cov[both],
+            (implied.cov * np.outer(scale, scale))[both],
+            None,
+            None,
+            np.zeros(modelled.sum(), dtype=bool),
+            self.ordered[modelled],
+            thresholds=residual[group.kind == "threshold"],
+            slopes=residual[slope],
+            standardized_slopes=residual[slope] * unit,
+            n_covariates=len(structure.covariates),
+            squares=(group.weights @ residual**2, group.weights @ group.values**2),
+            n_moments=len(group.values),
+        )
 
     def information(self, theta: np.ndarray) -> np.ndarray:
         """Return the weights as information: of n rows, as lavaan has it; chi-square is of n - 1."""

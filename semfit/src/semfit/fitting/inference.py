@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from semfit.moments import saturated
+from semfit.moments.explained import residual_chisq
 from semfit.moments.implied import Implied, Structure
 from semfit.moments.normal import NormalObjective
 from semfit.moments.sample import LOG_2PI, Sample
@@ -38,6 +39,8 @@ class Test:
         Of the mean-and-variance adjusted test, else 0.
     robust_chisq, robust_scaling : float
         For robust fit measures; NaN if there are none.
+    residual_chisq : float
+        Of the residual moments, with complete rows (`explained.residual_chisq`); else NaN.
     """
 
     chisq: float
@@ -46,6 +49,7 @@ class Test:
     shift: float = 0.0
     robust_chisq: float = np.nan
     robust_scaling: float = np.nan
+    residual_chisq: float = np.nan
 
     @property
     def scaled(self) -> float:
@@ -227,9 +231,9 @@ def test(
     scaling = np.nan if trace is None else yuan_bentler(objective, theta, df, trace, free)
     chisq = objective.value(theta) - h1
     if all(sample.complete for sample in objective.samples):
-        corrected = (chisq, scaling)
-    else:
-        corrected = fiml_corrected(objective, theta, df, model, robust, free)
+        residual = residual_chisq(objective.structures, objective.samples, theta, free)
+        return Test(chisq, df, scaling, 0.0, chisq, scaling, residual)
+    corrected = fiml_corrected(objective, theta, df, model, robust, free)
     return Test(chisq, df, scaling, 0.0, *corrected)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
 
+from semfit.fitting.explained_measures import explained_measures, robust_gfi
 from semfit.fitting.inference import Test
+from semfit.fitting.noncentral import noncentrality
+from semfit.fitting.residual_measures import residual_measures
 from semfit.moments.sample import GroupFit
 from semfit.syntax.model import Model
 
@@ -34,7 +36,35 @@ MEASURES = (
     "logl_unrestricted",
     "aic",
     "bic",
+    "bic2",
+    "nfi",
+    "pnfi",
+    "rfi",
+    "ifi",
+    "rni",
+    "rmr",
+    "rmr_nomean",
+    "crmr",
+    "crmr_nomean",
     "gfi",
+    "gfi_ci_low",
+    "gfi_ci_high",
+    "gfi_lisrel",
+    "agfi",
+    "pgfi",
+    "mfi",
+    "ecvi",
+    "cn_05",
+    "cn_01",
+    "rmsea_lavaan06",
+    "rmsea_ci_low_lavaan06",
+    "rmsea_ci_high_lavaan06",
+    "rmsea_pvalue_lavaan06",
+    "srmr_lavaan06",
+    "rmr_lavaan06",
+    "rmr_nomean_lavaan06",
+    "crmr_lavaan06",
+    "crmr_nomean_lavaan06",
 )
 COLUMNS = ("standard", "scaled", "robust")
 CLOSE_FIT = 0.05
@@ -80,11 +110,26 @@ def measure_table(
     scaled chi-square; those of cfi, tli and rmsea have no population value that the unscaled ones
     estimate. robust: corrected for the scaling, to be reported (Brosseau-Liard, Savalei & Li 2012;
     Savalei 2021; Zhang & Savalei 2023). The baseline model has independent variables, covariates
-    keep their covariances. cfi is clipped to [0, 1], tli is not. rmsea interval 90 %, rmsea_pvalue
-    of rmsea <= .05. srmr: `srmr_bentler`, residuals over sample standard deviations, diagonal and
-    covariates included, means too where they are modelled (with ordered variables: of the
-    polychoric matrix only, whose diagonal fits). logl is conditional on the covariates. gfi weighs by the implied covariance (Jöreskog &
-    Sörbom) and is given for one group of complete, unordered variables.
+    keep their covariances. cfi is clipped to [0, 1], tli (nnfi) and rni are not. rmsea interval 90 %,
+    rmsea_pvalue of rmsea <= .05. logl is conditional on the covariates.
+
+    Two generations of lavaan are compared, 0.6-14 and 0.7-2. Where they differ, the plain name is
+    0.7-2's:
+
+    - gfi: share of the squared moments explained in the population (`explained_measures.gfi`), new in
+      0.7. gfi_lisrel: the gfi of Joreskog and Sorbom, "gfi" in 0.6-14 and "gfi_lisrel" in 0.7-2; agfi
+      ("agfi_lisrel" in 0.7-2) and pgfi are made from it. Those three: complete rows only.
+    - srmr, rmr, crmr of ordered variables with covariates: see `residual_measures`. rmsea in the
+      column robust, of ordered variables: divided by the number of rows, which its chi-square is
+      of; 0.6-14 takes the groups off. Those of 0.6-14 end in `_lavaan06`.
+    - pvalue of ordered variables in the column standard: 0.7-2 gives NA, as the chi-square that is not
+      scaled has no known distribution; here as in 0.6-14.
+
+    Here, and in neither of them: rfi of a model that fits worse than the baseline is its formula's,
+    below 0 (theirs: 1). robust indices of several groups under WLSMV keep the groups' weights in the
+    scaling of the baseline (theirs leave them out): the same rows given as two groups then fit as
+    well as given as one. cfi robust of `hscat`, nine ordered items: .936 as one group and .936 as
+    two with these weights, .976 as two without (test_estimators.py).
     """
     n = sum(group.n for group in groups)
     table = pd.DataFrame(np.nan, index=list(MEASURES), columns=list(COLUMNS))
@@ -93,13 +138,12 @@ def measure_table(
         least_squares = any(group.ordered.any() for group in groups)
         size = (n - len(groups) if least_squares else n), len(groups)  # as in their chi-squares
         standard = _fit(test.chisq, test.df, baseline.chisq, baseline.df, *size)
-        standard["srmr"] = _srmr(groups)
-        standard |= _likelihood(likelihood, npar, n) | _gfi(groups)
-        _enter(table, "standard", standard)
+        standard |= residual_measures(groups) | explained_measures(groups, test, npar, size[0])
+        _enter(table, "standard", standard | _likelihood(likelihood, npar, n))
         if np.isfinite(test.scaling):
             _enter(table, "scaled", _scaled(test, baseline, *size))
         if np.isfinite(test.robust_scaling):
-            _enter(table, "robust", _robust(test, baseline, *size))
+            _enter(table, "robust", _robust(test, baseline, n, size) | robust_gfi(groups, test, n))
     return table.rename_axis("measure").reset_index()
 
 
@@ -145,25 +189,35 @@ def _fit(
     values = {"chisq": chisq, "df": df, "pvalue": chi2.sf(chisq, df) if df else np.nan}
     values |= {"baseline_chisq": baseline_chisq, "baseline_df": baseline_df}
     values |= incremental(chisq, df, baseline_chisq, baseline_df)
-    return values | rmsea(chisq, df, n, n_groups)
+    values |= normed(chisq, df, baseline_chisq, baseline_df)
+    return values | _in_both(rmsea(chisq, df, n, n_groups))
+
+
+def _in_both(values: dict[str, float], old: dict[str, float] | None = None) -> dict[str, float]:
+    """Return measures, and under their older name those of lavaan 0.6-14 (else the same)."""
+    return values | {f"{name}_lavaan06": value for name, value in (old or values).items()}
 
 
 def _scaled(test: Test, baseline: Test, n: int, n_groups: int) -> dict[str, float]:
     """Return the measures from the scaled chi-square; rmsea as lavaan's ``rmsea.scaled``."""
     values = _fit(test.scaled, test.df, baseline.scaled, baseline.df, n, n_groups)
     if test.shift == 0:  # lavaan: the unscaled chi-square, with tr(U Gamma) degrees of freedom
-        values |= rmsea(test.chisq, test.df * test.scaling, n, n_groups)
+        values |= _in_both(rmsea(test.chisq, test.df * test.scaling, n, n_groups))
     factors = {"scaling_factor": test.scaling, "baseline_scaling_factor": baseline.scaling}
     return values | factors
 
 
-def _robust(test: Test, baseline: Test, n: int, n_groups: int) -> dict[str, float]:
-    """Return cfi, tli and rmsea with the population value of the unscaled ones."""
+def _robust(test: Test, baseline: Test, n: int, size: tuple[int, int]) -> dict[str, float]:
+    """Return cfi, tli, rni and rmsea with the population value of the unscaled ones.
+
+    `n` is the number of rows; `size` those that lavaan 0.6-14 divides by, and the number of groups.
+    """
     c, c_baseline = test.robust_scaling, baseline.robust_scaling
-    values = incremental(
-        test.robust_chisq, test.df, baseline.robust_chisq, baseline.df, c, c_baseline
-    )
-    return values | rmsea(test.robust_chisq, test.df, n, n_groups, c)
+    tests = test.robust_chisq, test.df, baseline.robust_chisq, baseline.df
+    values = incremental(*tests, c, c_baseline)
+    values["rni"] = _relative_noncentrality(*tests, c, c_baseline)
+    new, old = (rmsea(*tests[:2], rows, size[1], c) for rows in (n, size[0]))
+    return values | _in_both(new, old)
 
 
 def incremental(
@@ -184,6 +238,37 @@ def incremental(
     return {"cfi": cfi, "tli": tli}
 
 
+def _relative_noncentrality(
+    chisq: float,
+    df: int,
+    baseline_chisq: float,
+    baseline_df: int,
+    scaling: float = 1.0,
+    baseline_scaling: float = 1.0,
+) -> float:
+    """Return rni, which is cfi without its limits (McDonald & Marsh 1990)."""
+    baseline_excess = baseline_chisq - baseline_scaling * baseline_df
+    return 1 - (chisq - scaling * df) / baseline_excess if baseline_excess else np.nan
+
+
+def normed(
+    chisq: float, df: int, baseline_chisq: float, baseline_df: int
+) -> dict[str, float]:
+    """Return nfi, pnfi (nfi times df over that of the baseline), rfi, ifi and rni.
+
+    nfi: Bentler & Bonett (1980); pnfi: James, Mulaik & Brett (1982); rfi: Bollen (1986); ifi: Bollen
+    (1989). NaN where the baseline has no misfit, or fewer degrees of freedom.
+    """
+    rni = _relative_noncentrality(chisq, df, baseline_chisq, baseline_df)
+    if not baseline_chisq or df > baseline_df:
+        return {"rni": rni}
+    nfi = 1 - chisq / baseline_chisq
+    ratio = (chisq / df) / (baseline_chisq / baseline_df) if df else 0.0
+    left = baseline_chisq - df
+    values = {"nfi": nfi, "pnfi": nfi * df / baseline_df, "rfi": min(1 - ratio, 1.0), "rni": rni}
+    return values | {"ifi": (baseline_chisq - chisq) / left if left > 0 else 1.0}
+
+
 def rmsea(
     chisq: float, df: float, n: int, n_groups: int = 1, scaling: float = 1.0
 ) -> dict[str, float]:
@@ -195,7 +280,7 @@ def rmsea(
         return {"rmsea": 0.0, "rmsea_ci_low": 0.0, "rmsea_ci_high": 0.0, "rmsea_pvalue": np.nan}
     per_unit = n_groups * scaling / (n * df)
     ends = {
-        name: np.sqrt(_noncentrality(chisq / scaling, df, level) * per_unit)
+        name: np.sqrt(noncentrality(chisq / scaling, df, level) * per_unit)
         for name, level in (("rmsea_ci_low", 0.95), ("rmsea_ci_high", 0.05))
     }
     close = ncx2.sf(chisq / scaling, df, CLOSE_FIT**2 / per_unit)
@@ -203,52 +288,8 @@ def rmsea(
     return {"rmsea": point, **ends, "rmsea_pvalue": close}
 
 
-def _noncentrality(chisq: float, df: float, level: float) -> float:
-    """Return the noncentrality at which P(X2 <= chisq) equals `level`, 0 if there is none."""
-    if chi2.cdf(chisq, df) <= level:
-        return 0.0
-
-    def gap(ncp: float) -> float:
-        return ncx2.cdf(chisq, df, ncp) - level
-
-    high = max(chisq, 1.0)
-    while gap(high) > 0:
-        high *= 2
-    return brentq(gap, 1e-9, high, xtol=1e-10)
-
-
-def _srmr(groups: Sequence[GroupFit]) -> float:
-    """Return the root mean square of standardised residuals, groups weighted by their size."""
-    values = []
-    for group in groups:
-        scale = np.sqrt(np.diag(group.sample_cov))
-        residual = (group.sample_cov - group.cov) / np.outer(scale, scale)
-        rows, columns = np.tril_indices(len(scale))
-        parts = [residual[rows, columns]]
-        if group.mean is not None:
-            parts.append((group.sample_mean - group.mean) / scale)
-        squares = np.concatenate(parts) ** 2
-        given = group.fixed.sum() if group.ordered.any() else 0  # lavaan counts them as fitting
-        values.append(np.sqrt(squares.sum() / (len(squares) + given)))
-    return np.average(values, weights=[group.n for group in groups])
-
-
-def _gfi(groups: Sequence[GroupFit]) -> dict[str, float]:
-    """Return gfi = 1 - tr[(W(S-Sigma))^2] / tr[(W S)^2], W = Sigma^-1.
-
-    The moments of fixed covariates are no data: they are left out of S in the denominator.
-    """
-    group = groups[0]
-    if len(groups) > 1 or group.mean is not None or group.ordered.any():
-        return {}
-    data = group.sample_cov.copy()
-    data[np.ix_(group.fixed, group.fixed)] = 0
-    misfit, total = (np.linalg.solve(group.cov, m) for m in (group.sample_cov - group.cov, data))
-    return {"gfi": 1 - np.trace(misfit @ misfit) / np.trace(total @ total)}
-
-
 def _likelihood(likelihood: tuple[float, float] | None, npar: int, n: int) -> dict[str, float]:
-    """Return log-likelihoods, aic and bic."""
+    """Return log-likelihoods, aic, bic, and bic2 (adjusted for sample size, Sclove 1987)."""
     if likelihood is None:
         return {}
     logl, unrestricted = likelihood
@@ -257,4 +298,5 @@ def _likelihood(likelihood: tuple[float, float] | None, npar: int, n: int) -> di
         "logl_unrestricted": unrestricted,
         "aic": 2 * npar - 2 * logl,
         "bic": npar * np.log(n) - 2 * logl,
+        "bic2": npar * np.log((n + 2) / 24) - 2 * logl,
     }

@@ -123,6 +123,8 @@ class NormalObjective(Objective):
                     implied.mean if means else None,
                     fixed,
                     np.zeros_like(fixed),
+                    n_moments=len(fixed) * (len(fixed) + 1) // 2 + len(fixed) * bool(means),
+                    complete=sample.complete,
                 )
             )
         return result

@@ -32,6 +32,15 @@ class GroupFit:
     fixed : ndarray (p,) of bool
         Fixed covariates.
     ordered : ndarray (p,) of bool
+    thresholds, slopes, standardized_slopes : ndarray
+        Residuals of thresholds, and of slopes on covariates, of ordered variables' models.
+    n_covariates : int
+        On which the moments are conditional.
+    squares : tuple of float
+        Weighted sums of squares of the residual moments, and of the moments.
+    n_moments : int
+    complete : bool
+        No value is missing.
     """
 
     n: int
@@ -42,6 +51,13 @@ class GroupFit:
     mean: np.ndarray | None
     fixed: np.ndarray
     ordered: np.ndarray
+    thresholds: np.ndarray = field(default_factory=lambda: np.empty(0))
+    slopes: np.ndarray = field(default_factory=lambda: np.empty(0))
+    standardized_slopes: np.ndarray = field(default_factory=lambda: np.empty(0))
+    n_covariates: int = 0
+    squares: tuple[float, float] = (np.nan, np.nan)
+    n_moments: int = 0
+    complete: bool = True
 
 
 @dataclass(frozen=True, eq=False)
