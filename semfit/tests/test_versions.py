@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_estimators import NOT_LAVAANS, _text
 from test_estimators import MEASURES as SHARED
+from test_estimators import NOT_LAVAANS, _text
 
 import semfit as sem
 
