@@ -93,13 +93,16 @@ def problems_in_words(problems: DataFrame, language: str) -> DataFrame:
 
 def steps_in_words(steps: Invariance, language: str) -> DataFrame:
     """`Invariance.table` with step, equal, verdict and allowed in words, and its limits as text."""
-    table, limits = steps.table, steps.cutoffs[["cfi", "rmsea", "srmr"]].to_numpy()
+    table, limits = steps.table, steps.cutoffs.select_dtypes("number")
     return table.assign(
         step=values(table["step"], language),
         equal=[", ".join(values(kinds.split(", "), language)) for kinds in table["equal"]],
         verdict=_told(table["verdict"], table["values"], language),
         allowed=_told(table["allowed"], table["values"], language),
-        limits=[", ".join(number(limit, 3, language) for limit in row) for row in limits],
+        limits=[
+            ", ".join(number(limit, 3, language) for limit in row.dropna())
+            for _, row in limits.iterrows()
+        ],
     )
 
 

@@ -128,6 +128,7 @@ MESSAGES: dict[str, str] = {
     "scaling_not_positive": "no test: the scaling factor is not positive ({scaling:.3f})",
     # testing: steps of invariance, and whether each holds
     "configural": "configural",
+    "thresholds": "thresholds",
     "metric": "metric",
     "scalar": "scalar",
     "strict": "strict",
@@ -143,11 +144,17 @@ MESSAGES: dict[str, str] = {
     "step_before_must_hold": "the step before it must hold",
     "change_not_known": "the change of fit is not known",
     "level_of_fit": "{indices}",
-    "change_of_fit": "{indices}",
     "level_within": "{index} {value:.3f} (within {limit:.3f})",
     "level_beyond": "{index} {value:.3f} (beyond {limit:.3f})",
-    "change_within": "{index} {value:+.3f} (within {limit:+.3f})",
-    "change_beyond": "{index} {value:+.3f} (beyond {limit:+.3f})",
+    "difference_not_found": "p of the difference {p_diff:.3f} ({p_limit} or more)",
+    "difference_slight": "slight: p of the difference {p_diff:.3f}, but its rmsea {rmsea_diff:.3f} "
+    "(below {rmsea_diff_limit})",
+    "difference_unlikely": "p of the difference {p_diff:.3f} ({p_clear_limit} to {p_limit}), cfi "
+    "{delta_cfi:+.3f} (above {delta_cfi_limit})",
+    "difference_likely": "p of the difference {p_diff:.3f} ({p_clear_limit} to {p_limit}), cfi "
+    "{delta_cfi:+.3f} ({delta_cfi_limit} or less)",
+    "difference_found": "p of the difference {p_diff:.3f} (below {p_clear_limit}), its rmsea "
+    "{rmsea_diff:.3f} ({rmsea_diff_limit} or more)",
     # testing: what groups may be compared on
     "allowed_structure": "which items belong together; nothing in numbers",
     "allowed_covariances": "covariances and paths of latent variables",
@@ -161,21 +168,27 @@ MESSAGES: dict[str, str] = {
     "and paths (partial invariance: {freed} free); scores without these items",
     "allowed_as_before": "no more than the last step that holds",
     "allowed_nothing": "nothing",
-    # testing: which limits of a change of fit
-    "limits_own": "custom: level of fit",
-    "limits_chen": "Chen (2007): change of fit",
-    "few_rows": "{n} rows, not more than {limit}",
-    "unequal_groups": "unequal groups, {ratio:.2f} to 1",
-    "few_rows_and_unequal_groups": "{n} rows, not more than {limit} and unequal groups, "
-    "{ratio:.2f} to 1",
-    "about_equal_groups": "{n} rows, groups of about equal size ({ratio:.2f} to 1)",
+    # testing: which limits
+    "limits_level": "custom: level of fit",
+    "limits_difference": "custom, by simulation: difference test, its size, change of cfi",
     # testing: sentences about groups
     "groups_compared": "{model} by {group} ({sizes}), {estimator}.",
     "group_size": "{group}: n = {n}",
     "step_verdicts": "{verdicts}.",
     "step_verdict": "{step}: {verdict}",
     "may_be_compared": "Groups may be compared on: {allowed}.",
-    "limits_used": "Cut-offs of Chen (2007) for {reason}.",
+    "limits_used": "A step holds if p of the difference is {p} or more, its rmsea is below "
+    "{rmsea_diff}, or p is {p_clear} or more and the change of cfi is above {delta_cfi}.",
+    "no_step": "No step of its own: {step}, as {reason}.",
+    "no_step_thresholds": "no item has four categories or more, so equal thresholds restrict nothing",
+    "no_step_metric": "all items are binary, so thresholds, loadings and intercepts are one "
+    "restriction (scalar)",
+    "three_categories": "Three categories, so equal thresholds restrict nothing: {items}.",
+    "two_categories": "Binary, so threshold, loading and intercept are one restriction (scalar): "
+    "{items}.",
+    "categories_merged": "categories of {variable} merged, as a group lacks one: {pairs}",
+    "categories_merged_in": "Categories merged, as a group lacks one: {items}.",
+    "report_merged": "say so, and see whether results hold without the item",
     "few_cases_per_parameter": "Only {cases:.1f} cases per parameter in the smallest group: unsteady.",
     "few_anchors": "Fewer than {anchors} indicators tie the mean of {latents}: do not use it.",
     "left_out_constant": "Left out, constant in a group: {variables}.",

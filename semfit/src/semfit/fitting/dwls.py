@@ -1,9 +1,9 @@
-"""Diagonally weighted least squares for ordered variables (WLSMV), as lavaan's delta parameterization.
+"""Diagonally weighted least squares for ordered variables (WLSMV), as in lavaan.
 
 A model is fitted to the statistics of `ordinal`, weighted by the inverse of their variances; standard
 errors and the test use their full covariance Gamma (Muthén, du Toit & Spisic 1997; Asparouhov &
 Muthén 2010). With mu, Sigma and Pi what the model implies given the covariates, and d the scale of a
-latent response (1 but for later groups with equal thresholds):
+latent response (a parameter under delta, 1 / sd under theta: see `syntax.ordered`):
 
     threshold  d (tau - mu),   intercept  -mu,   slope  d Pi,   covariance  d d' Sigma
 """
@@ -42,7 +42,10 @@ from semfit.moments.ordinal import ordinal_moments
 from semfit.moments.sample import GroupFit
 from semfit.syntax.identification import check_identified
 from semfit.syntax.model import Model
+from semfit.syntax.ordered import Unit
 from semfit.syntax.parameters import Layout, lay_out
+
+POSITIVE = 2.0**-26  # smallest eigenvalue of a positive definite correlation matrix, as in lavaan
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ class WeightedLeastSquares(Estimator):
 
     def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
         """Return the weighted residuals of each group's statistics, and where the search starts."""
-        ordered = _ordered(model, options["ordered"])
+        ordered = ordered_names(model, options["ordered"])
         levels = {name: np.unique(selected.rows[name]) for name in ordered}
         for frame, label, n_rows in zip(
             selected.frames, selected.groups, selected.group_rows, strict=True
@@ -109,6 +112,7 @@ class WeightedLeastSquares(Estimator):
             equal=options["equal"],
             free=options["free"],
             labels=options["labels"],
+            unit=Unit(options["parameterization"], options["identification"]),
         )
         statistics = [statistics_of(model, ordered, levels, f) for f in selected.frames]
         objective = DwlsObjective(layout, statistics)
@@ -134,7 +138,7 @@ class WeightedLeastSquares(Estimator):
         return OrderedRefit(point, [*frames], levels)
 
 
-def _ordered(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
+def ordered_names(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
     """Return the ordered variables in the order of the model; refuse what cannot be ordered."""
     modelled = [name for name in model.observed if name not in model.covariates]
     asked = modelled if asked == "all" else list(asked)
@@ -466,7 +470,24 @@ def moment_derivatives(
         which, i, j = statistics.pick(name)
         change = d.u[i] * d.v[j] + d.u[j] * d.v[i]
         result[which] = (scale[i] * scale[j])[:, None] * change
-    return result
+    return result + _derived_scale_changes(structure, statistics, implied, d)
+
+
+def _derived_scale_changes(
+    structure: Structure, statistics: Statistics, implied: Implied, d: Derivatives
+) -> np.ndarray | float:
+    """Return what changes of derived scales do ("theta"): dd / d = -d^2 dSigma_ii / 2."""
+    places = structure.derived_scales
+    if not len(places):
+        return 0.0
+    scale = structure.scales(implied.values)
+    relative = np.zeros_like(d.u)
+    relative[places] = -(scale[places, None] ** 2) * d.u[places] * d.v[places]
+    once = np.isin(statistics.kind, ("threshold", "slope", "covariance"))[:, None]
+    twice = (statistics.kind == "covariance")[:, None]
+    second = np.where(twice, relative[np.where(twice[:, 0], statistics.column, 0)], 0.0)
+    value = implied_statistics(structure, statistics, implied)
+    return value[:, None] * (once * relative[statistics.row] + second)
 
 
 def _scale_derivatives(
@@ -556,8 +577,25 @@ def _baseline(objective: DwlsObjective) -> Test:
 
 
 def _has_robust(objective: DwlsObjective) -> bool:
-    """Tell whether robust fit measures exist: all variables ordered, and no covariates."""
-    return all(set(group.kind) <= {"threshold", "covariance"} for group in objective.samples)
+    """Tell whether robust fit measures exist: they are of polychoric correlations, and see no more.
+
+    So all variables are ordered, there are no covariates, no threshold is fixed or equal to another,
+    and each group's correlation matrix is positive definite. lavaan gives NA elsewhere; but for a
+    fixed threshold, which it does not count as a restriction of what the measures see.
+    """
+    kinds = {kind for group in objective.samples for kind in group.kind}
+    if not kinds <= {"threshold", "covariance"} or not _thresholds_are_free(objective.given):
+        return False
+    p = objective.given[0].p
+    matrices = [_matrices(group, p)[0] for group in objective.samples]
+    return bool(min(np.linalg.eigvalsh(matrix)[0] for matrix in matrices) > POSITIVE)
+
+
+def _thresholds_are_free(structures: Sequence[Structure]) -> bool:
+    """Tell whether each threshold of each group is a parameter of its own."""
+    number = sum(int((s.kind == THRESHOLD).sum()) for s in structures)
+    own = [s.which[s.kind[s.free] == THRESHOLD] for s in structures]
+    return len(np.unique(np.concatenate(own))) == number
 
 
 def _categorical_ml(
@@ -566,8 +604,8 @@ def _categorical_ml(
     """Return (chisq, scaling) for robust fit measures (Savalei 2021).
 
     The normal discrepancy between polychoric correlations and the model, and what it would be on
-    average. R: ``cfi.robust`` and ``rmsea.robust`` of lavaan with ``estimator = "WLSMV"``; NaN with
-    covariates or numeric variables.
+    average. R: ``cfi.robust`` and ``rmsea.robust`` of lavaan with ``estimator = "WLSMV"``; NaN where
+    they are not defined, see `_has_robust`.
     """
     if not _has_robust(objective):
         return np.nan, np.nan

@@ -31,6 +31,7 @@ from semfit.fitting.search import Found
 from semfit.fitting.starts import Start
 from semfit.moments.objective import Objective
 from semfit.syntax.model import Model
+from semfit.syntax.ordered import Unit
 from semfit.syntax.parameters import Layout
 
 NONE, MEAN, MEAN_AND_VARIANCE = "none", "mean", "mean_and_variance"
@@ -108,6 +109,12 @@ class Estimator(ABC):
         if options["ordered"] and not self.ordered:
             raise ValueError(
                 f"ordered= is for estimator='WLSMV'; {self.name} takes variables as numbers."
+            )
+        unit = Unit(options["parameterization"], options["identification"])
+        if unit != Unit() and not self.ordered:
+            raise ValueError(
+                f"parameterization= and identification= are about ordered variables; {self.name} has "
+                "none: leave them out."
             )
 
     @abstractmethod

@@ -165,6 +165,8 @@ def fit(
     orthogonal: bool | None = None,
     auto_var: bool | None = None,
     fixed_x: bool | None = None,
+    parameterization: str = "delta",
+    identification: str = "lavaan",
     **unknown: Any,
 ) -> Fit:
     """Fit a structural equation model.
@@ -211,6 +213,14 @@ def fit(
         complete rows, else observed.
     std_lv, effect_coding, orthogonal, auto_var, fixed_x
         By which rules the model is completed; see `Model.completed`.
+    parameterization : {"delta", "theta"}
+        Of ordered variables: the response behind one has scale 1 and a residual variance that follows
+        (a fixed value in the model is then not used, as in lavaan), or residual variance 1 and a
+        scale that follows. One model in two units.
+    identification : {"lavaan", "wu_estabrook"}
+        Of ordered variables whose thresholds are equal across groups: what is free in later groups.
+        lavaan: scales (or residual variances) and latent means. wu_estabrook: what equal thresholds
+        identify and no more, see `invariance`; latent means with equal intercepts.
     **unknown
         Refused; the message names the option that is meant.
 
@@ -218,8 +228,8 @@ def fit(
     -------
     Fit
         R: ``lavaan::sem(text, data, estimator, missing, group, group.equal = equal, group.partial =
-        free, ordered, meanstructure = mean_structure, sampling.weights, cluster, group.label =
-        groups, information, std.lv = std_lv, effect.coding = effect_coding, orthogonal, auto.var = auto_var, fixed.x = fixed_x)``.
+        free, ordered, meanstructure = mean_structure, sampling.weights, cluster, parameterization,
+        group.label = groups, information, std.lv = std_lv, effect.coding = effect_coding, orthogonal, auto.var = auto_var, fixed.x = fixed_x)``.
 
     Raises
     ------
@@ -259,6 +269,8 @@ def fit(
         "cluster": cluster,
         "groups": None if groups is None else tuple(groups),
         "information": information,
+        "parameterization": parameterization,
+        "identification": identification,
     }
     rules: dict[str, Any] = {"std_lv": std_lv, "orthogonal": orthogonal, "auto_var": auto_var}
     rules |= {"fixed_x": fixed_x, "effect_coding": effect_coding}

@@ -218,15 +218,18 @@ class Structure:
     def _complete(
         self, values: np.ndarray, explained: np.ndarray, cov: np.ndarray, latent_cov: np.ndarray
     ) -> None:
-        """Give each ordered variable the residual variance that makes its scaled response 1.
+        """Give each ordered variable what makes the variance of its scaled response 1.
 
-        Given the covariates, the variance of the response is 1 / scale^2 (the "delta
-        parameterization"). An ordered variable predicts nothing: no other moment depends on its
-        residual variance.
+        Given the covariates, the variance of the response is 1 / scale^2. Under "delta" its residual
+        variance follows: an ordered variable predicts nothing, no other moment depends on it. Under
+        "theta" its scale follows.
         """
         scales = self.scales(values)
         for row in self._derived:
             i = self.row[row]
+            if self.kind[row] == SCALE:
+                values[row] = explained[i] ** -0.5 if explained[i].real > 0 else np.nan
+                continue
             in_eta = self.kind[row] == LATENT
             y = self.observed.index(self.structural[i]) if in_eta else i
             values[row] = 1 / scales[y] ** 2 - explained[y]
@@ -240,6 +243,11 @@ class Structure:
         rows = self.kind == SCALE
         result[self.row[rows]] = values[rows]
         return result
+
+    @property
+    def derived_scales(self) -> np.ndarray:
+        """Places of the observed variables whose scale follows from the rest ("theta")."""
+        return self.row[self._derived[self.kind[self._derived] == SCALE]]
 
     def derivatives(self, implied: Implied, rows: Rows | None = None) -> Derivatives:
         """`Derivatives` for the free rows, or for other rows given as (kind, row, column)."""

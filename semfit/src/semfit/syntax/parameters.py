@@ -17,6 +17,7 @@ import pandas as pd
 from semfit.syntax.completion import parameter_row, parameter_table, table_of
 from semfit.syntax.formula import names_in, rename
 from semfit.syntax.model import Model, blocks_of, share_fixed_values, terms_of_group
+from semfit.syntax.ordered import Unit, free_in_later_groups, known_names, set_units
 from semfit.syntax.restrictions import Restrictions
 from semfit.syntax.terms import Constraint
 from semfit.syntax.tokens import is_name
@@ -45,9 +46,9 @@ class Layout:
     table : DataFrame
         One row per parameter and group: lhs, op, rhs, group (its label; "" without groups), label,
         parameter (name of the free parameter, "" if none), value (of a fixed one), exogenous (fixed
-        at the sample's value), derived (residual variance of an ordered variable: what its other
-        parameters leave over), start (where the search begins, NaN if not given), lower and upper
-        (bounds, infinite if not given; those of equal parameters are one).
+        at the sample's value), derived (residual variance of an ordered variable, or its scale under
+        theta: what follows from its other parameters), start (where the search begins, NaN if not
+        given), lower and upper (bounds, infinite if not given; those of equal parameters are one).
     parameters : tuple of str
         Names of the free parameters; equal ones once. As in lavaan, ".g2" marks the second group.
     groups : tuple of str
@@ -85,6 +86,7 @@ def lay_out(
     equal: Sequence[str] = (),
     free: Sequence[str] = (),
     labels: str = "shared",
+    unit: Unit | None = None,
 ) -> Layout:
     """The `Layout` of a model.
 
@@ -107,6 +109,9 @@ def lay_out(
     labels : {"shared", "by_group"}
         A label stands for one parameter in all groups, as in lavaan; or for one in each, and
         definitions are repeated for each group (``h1_g1``, ``h1_g2``).
+    unit : ordered.Unit, optional
+        Of the responses behind ordered variables. By the rule of Wu and Estabrook, equal thresholds
+        free latent means only with equal intercepts.
 
     Returns
     -------
@@ -119,19 +124,21 @@ def lay_out(
         than groups.
     """
     _check_equal(equal, labels)
-    thresholds = thresholds or {}
+    thresholds, unit = thresholds or {}, unit or Unit()
     tables = [
-        _table_of_group(model, g, groups, mean_structure, thresholds, labels)
+        _table_of_group(model, g, groups, mean_structure, thresholds, labels, unit)
         for g in range(len(groups))
     ]
     if "intercepts" in model.options.effect_coding:
         _free_coded_means(tables, model)
     if len(groups) > 1:
+        asked = [name.replace(" ", "") for name in free]
+        _check_freed(asked, tables[0], known_names(tables[0], thresholds, unit))
         if not blocks_of(model.terms):  # as in lavaan: what is written group by group stays
-            _free_latent_means(tables, model, equal)
+            _free_latent_means(tables, model, equal, unit)
             _free_latent_variances(tables, model, equal)
-        _free_scales(tables, equal)
-        _make_equal(tables, model, equal, free)
+        loose = free_in_later_groups(tables, thresholds, unit, equal, asked)
+        _make_equal(tables, model, equal, [*asked, *loose])
     table = pd.concat(tables, ignore_index=True)
     _share_labels(table)
     names = tuple(dict.fromkeys(name for name in table["parameter"] if name))
@@ -158,6 +165,7 @@ def _table_of_group(
     mean_structure: bool,
     thresholds: Mapping[str, int],
     labels: str,
+    unit: Unit,
 ) -> pd.DataFrame:
     """The table of one group, before any equality across groups."""
     table, _ = parameter_table(terms_of_group(model.terms, g, groups), model.options)
@@ -166,10 +174,7 @@ def _table_of_group(
         added += _intercept_rows(model, table, thresholds)
     if added:
         table = pd.concat([table, table_of(added)], ignore_index=True)
-    table["derived"] = (
-        (table["op"] == "~~") & (table["lhs"] == table["rhs"]) & table["lhs"].isin(thresholds)
-    )
-    table.loc[table["derived"], ["parameter", "label"]] = ""
+    set_units(table, thresholds, unit, _given_residuals(model))
     if g:
         own = (table["parameter"] != "") & (table["label"] == "")
         table.loc[own, "parameter"] += f".g{g + 1}"
@@ -187,6 +192,12 @@ def _own_label(label: str, g: int) -> str:
     if is_name(label):
         return f"{label}_g{g + 1}"
     return f"{label}.g{g + 1}" if g else label
+
+
+def _given_residuals(model: Model) -> set[str]:
+    """The variables whose (residual) variance has a modifier in the model."""
+    own = [term for term in model.terms if term.op == "~~" and term.lhs == term.rhs]
+    return {term.lhs for term in own if term.modifier.kinds()}
 
 
 def _written(table: pd.DataFrame, op: str) -> set[tuple[str, str]]:
@@ -246,9 +257,12 @@ def _free(table: pd.DataFrame, rows: pd.Series, g: int) -> None:
     table.loc[rows, "value"] = float("nan")
 
 
-def _free_latent_means(tables: list[pd.DataFrame], model: Model, equal: Sequence[str]) -> None:
+def _free_latent_means(
+    tables: list[pd.DataFrame], model: Model, equal: Sequence[str], unit: Unit
+) -> None:
     """Free the latent means of later groups where those of the first are their reference."""
-    if not {"intercepts", "thresholds"} & set(equal) or "means" in equal:
+    reference = {"intercepts"} if unit.wu_estabrook else {"intercepts", "thresholds"}
+    if not reference & set(equal) or "means" in equal:
         return
     loadings = tables[0]["op"] == "=~"
     measured = tables[0]["rhs"][loadings]  # a mean of first and second order: not both
@@ -266,14 +280,6 @@ def _free_latent_variances(tables: list[pd.DataFrame], model: Model, equal: Sequ
         rows = (table["op"] == "~~") & (table["lhs"] == table["rhs"])
         rows &= table["lhs"].isin({*model.latents} - _alone(model, g, "~~"))
         _free(table, rows, g)
-
-
-def _free_scales(tables: list[pd.DataFrame], equal: Sequence[str]) -> None:
-    """Free the scales of the latent responses of later groups, if thresholds are equal."""
-    if "thresholds" not in equal:
-        return
-    for g, table in enumerate(tables[1:], start=1):
-        _free(table, table["op"] == "~*~", g)
 
 
 def _kinds(table: pd.DataFrame, model: Model) -> dict[str, pd.Series]:
@@ -305,13 +311,11 @@ def _make_equal(
     """
     first = tables[0]
     key = (first["lhs"] + first["op"] + first["rhs"]).str.replace(" ", "")
-    asked = [name.replace(" ", "") for name in free]
-    _check_freed(asked, key[first["parameter"] != ""])
     kinds = _kinds(first, model)
     chosen = first["parameter"].notna() & False
     if equal:
         chosen = pd.concat([kinds[kind] for kind in equal], axis=1).any(axis=1)
-    chosen &= ~key.isin(asked) & ~first["exogenous"] & ~first["derived"]
+    chosen &= ~key.isin(free) & ~first["exogenous"] & ~first["derived"]
     places = [_row_places(table) for table in tables]
     labels = _shared_labels(model)
     for row in first.index[chosen]:
@@ -349,7 +353,9 @@ def _equate(rows: list[tuple[pd.DataFrame, Any]]) -> None:
             table.at[row, "value"] = next(iter(fixed))
 
 
-def _check_freed(asked: Sequence[str], known: pd.Series) -> None:
+def _check_freed(asked: Sequence[str], first: pd.DataFrame, more: pd.Series) -> None:
+    key = first["lhs"] + first["op"] + first["rhs"]
+    known = [*key[first["parameter"] != ""].str.replace(" ", ""), *more]
     for name in asked:
         if name not in set(known):
             close = difflib.get_close_matches(name, known, 1)

@@ -126,9 +126,15 @@ def compare(
     0   two  8.0                        NaN      NaN
     1   one  9.0     two    yes      119.54      1.0
     """
-    named = named_fits(fits)
     _check_method(method)
-    first, column = next(iter(named.values())), index_column(named.values())
+    return compared_by(named_fits(fits), method=method)
+
+
+def compared_by(
+    named: Mapping[str, Fit], column: str = "", method: str = "default"
+) -> pd.DataFrame:
+    """Return what `compare` does, with cfi and rmsea of this column of the fit measures."""
+    first, column = next(iter(named.values())), column or index_column(named.values())
     rows: dict[str, Row] = {}
     for name in sorted(named, key=lambda name: degrees_of_freedom(named[name])):
         one = named[name]

@@ -21,6 +21,7 @@ from semfit.fitting.search import minimise
 from semfit.moments.objective import Objective
 from semfit.syntax.formula import evaluate, names_in
 from semfit.syntax.model import Model
+from semfit.syntax.ordered import Unit
 from semfit.syntax.parameters import Layout, lay_out
 
 KEY = ["lhs", "op", "rhs", "group"]
@@ -276,6 +277,7 @@ def layout_with(one: Fit, equal: Sequence[str], free: Sequence[str]) -> Layout:
         equal=equal,
         free=free,
         labels=one.options["labels"],
+        unit=Unit(one.options["parameterization"], one.options["identification"]),
     )
 
 
