@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 import semfit as sem
-from semfit.effects import resampling
+from semfit.effects import bootstrapping, resampling
 from semfit.effects.bootstrapping import (
     _message,
     _Summary,
@@ -614,3 +614,54 @@ def test_a_fit_without_standard_errors_is_refused():
     for function in (sem.monte_carlo, sem.bootstrap):
         with pytest.raises(ValueError, match="no standard errors.*fit.problems"):
             function(fit)
+
+
+# ---- p-values of the bootstrap -------------------------------------------------------------------
+
+
+def test_p_values_are_those_of_inverted_intervals():
+    """Found by halving in R (bootstrap_p.R), by formula here."""
+    for case in json.loads((REFERENCE / "bootstrap_p.json").read_text()):
+        draws, estimate, skew = np.array(case["draws"]), case["estimate"], case["acceleration"]
+        shift = bootstrapping.shift_of(draws, estimate)
+        np.testing.assert_allclose(bootstrapping.p_value(draws), case["p"], rtol=1e-8)
+        np.testing.assert_allclose(
+            bootstrapping.p_value(draws, shift, skew), case["bca_p"], rtol=1e-8
+        )
+
+
+def test_p_is_small_where_the_interval_leaves_out_zero():
+    random = np.random.default_rng(8)
+    told = set()
+    for _ in range(300):
+        size = int(random.integers(60, 400))
+        draws = np.sort(random.normal(random.normal(0, 2), 1, size) + random.exponential(1, size))
+        if random.random() < 0.3:
+            draws = np.sort(np.round(draws))  # ties, at 0 too
+        estimate, skew = draws.mean(), random.normal(0, 0.05)
+        for level in (0.9, 0.95):
+            levels, shift = bootstrapping.levels_of(level), bootstrapping.shift_of(draws, estimate)
+            ends = {
+                bootstrapping.p_value(draws): bootstrapping.quantiles(draws, levels),
+                bootstrapping.p_value(draws, shift, skew): bootstrapping.quantiles(
+                    draws, bootstrapping.bca_levels(draws, estimate, skew, levels)
+                ),
+            }
+            for p, (low, high) in ends.items():
+                outside = bool(low > 0 or high < 0)
+                told.add(outside)
+                assert (p < 1 - level) == outside
+    assert told == {True, False}
+
+
+def test_p_values_in_the_tables(paths, boot):
+    for table, low, high in (
+        (boot.estimates, "ci_low", "ci_high"),
+        (boot.defined, "bca_low", "bca_high"),
+    ):
+        p = table["p" if low == "ci_low" else "bca_p"]
+        outside = (table[low] > 0) | (table[high] < 0)
+        assert ((p < 1 - boot.confidence) == outside)[p.notna()].all() and p.notna().any()
+    table = sem.effects_table(paths, boot)
+    assert table["percentile_p"].equals(boot.defined["p"])
+    assert table["std_bca_p"].equals(boot.defined["std_bca_p"])

@@ -22,7 +22,8 @@ testing
 effects
     `effects_table`, `indirect_effects`, `monte_carlo`, `bootstrap`.
 results
-    A fit as one reads and uses it: `Fit.summary` (which ``print`` shows).
+    A fit as one reads and uses it: `Fit.summary` (which ``print`` shows), `Fit.scores`; `simulate`
+    and `power`.
 reliability
     Scales: alpha, omega, item statistics, factors, validity; it uses moments only. Loaded when it is
     first asked for.
@@ -42,6 +43,8 @@ from semfit.example import two_factors as example_data
 from semfit.fitting.fitting import ESTIMATORS, MISSING, Fit, fit
 from semfit.fitting.measures import reported_column
 from semfit.messages import MESSAGES, render
+from semfit.results.power import Power, power
+from semfit.results.simulation import simulate
 from semfit.syntax.model import Model, read_model
 from semfit.testing.compare import compare
 from semfit.testing.constraints import score_tests, wald
@@ -63,6 +66,7 @@ __all__ = [
     "Invariance",
     "Model",
     "PathDifferences",
+    "Power",
     "bootstrap",
     "compare",
     "effects_table",
@@ -74,12 +78,14 @@ __all__ = [
     "measurement_model",
     "monte_carlo",
     "path_differences",
+    "power",
     "read_model",
     "reliability",
     "render",
     "reported_column",
     "score_tests",
     "sensitivity",
+    "simulate",
     "wald",
 ]
 

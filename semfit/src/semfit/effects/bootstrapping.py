@@ -25,7 +25,7 @@ from semfit.fitting.refits import IMPROPER
 from semfit.messages import Message, message, told
 
 INTERVALS = ("both", "percentile", "bca")
-COLUMNS = ["boot_se", "bias", "ci_low", "ci_high", "bca_low", "bca_high"]
+COLUMNS = ["boot_se", "bias", "ci_low", "ci_high", "p", "bca_low", "bca_high", "bca_p"]
 ROW = ["lhs", "op", "rhs", "group", "label"]
 
 
@@ -37,14 +37,14 @@ class Bootstrap:
     ----------
     estimates : DataFrame
         Every free parameter: lhs, op, rhs, group, label, estimate, boot_se (standard deviation over
-        draws), bias (mean over draws minus estimate), ci_low, ci_high (percentile), bca_low,
-        bca_high.
+        draws), bias (mean over draws minus estimate), ci_low, ci_high (percentile), p, bca_low,
+        bca_high, bca_p.
     standardized : DataFrame
         The same of the completely standardised solution (std_all instead of estimate), fixed
         loadings included; NaN where it does not vary.
     defined : DataFrame
         The same of the ``:=`` effects, with name and formula; their standardised versions in
-        std_all, std_boot_se ... std_bca_high.
+        std_all, std_boot_se ... std_bca_p.
     draws : DataFrame, draws x free parameters
         NaN for failed draws.
     n_draws, n_failed, n_improper : int
@@ -131,6 +131,15 @@ def bootstrap(
     with l of a row (n_g - 1) / n_g times the mean of the group's delete-one estimates minus that
     without the row. This is the jackknife proper, every model refitted; lavaan's "bca" estimates a
     by a regression on resampling frequencies, which needs more draws than rows.
+
+    p is the smallest alpha at which the interval of confidence 1 - alpha leaves out 0, so that it is
+    below .05 where the 95 % interval leaves out 0. With g the level of the quantile that is 0,
+
+        p = 2 min(g, 1 - g);   bca_p = 2 min(Phi(z), Phi(-z)),  z = w / (1 + a w) - z0,
+                               w = Phi^-1(g) - z0
+
+    and 2 / (draws + 1) where 0 lies beyond all draws: less cannot be told. R:
+    ``boot.pval::boot.pval(boot, type = "perc")``, which looks for it on a grid.
 
     Examples
     --------
@@ -253,12 +262,15 @@ class _Summary:
         if len(draws) < 2 or not draws.std(ddof=1) > NO_VARIATION or np.isnan(estimate):
             return [np.nan] * len(COLUMNS)
         levels, none = levels_of(self.confidence), np.full(2, np.nan)
-        percentile = none if self.interval == "bca" else quantiles(draws, levels)
-        bca = none
+        percentile, bca, p, bca_p = none, none, np.nan, np.nan
+        if self.interval != "bca":
+            percentile, p = quantiles(draws, levels), p_value(draws)
         if self.interval != "percentile":
             skew = acceleration(left_out, self.sizes)
             bca = quantiles(draws, bca_levels(draws, estimate, skew, levels))
-        return [draws.std(ddof=1), draws.mean() - estimate, *percentile, *bca]
+            bca_p = p_value(draws, shift_of(draws, estimate), skew)
+        moments = [draws.std(ddof=1), draws.mean() - estimate]
+        return [*moments, *percentile, p, *bca, bca_p]
 
 
 def _parameter_table(
@@ -318,12 +330,41 @@ def bca_levels(
 
     Efron (1987). R: as ``boot::boot.ci(type = "bca")``.
     """
-    below = np.mean(draws < estimate) + np.mean(draws == estimate) / 2
-    if below in (0, 1):
-        return np.full(len(levels), np.nan)
-    shift = norm.ppf(below)
+    shift = shift_of(draws, estimate)
     z = shift + norm.ppf(levels)
     return norm.cdf(shift + z / (1 - acceleration * z))
+
+
+def shift_of(draws: np.ndarray, estimate: float) -> float:
+    """Return z0 of BCa, from the share of draws below the estimate; NaN if that is none or all."""
+    below = np.mean(draws < estimate) + np.mean(draws == estimate) / 2
+    return np.nan if below in (0, 1) else float(norm.ppf(below))
+
+
+def p_value(ordered: np.ndarray, shift: float = 0.0, acceleration: float = 0.0) -> float:
+    """Return the smallest alpha at which the interval of confidence 1 - alpha leaves out 0.
+
+    Parameters
+    ----------
+    ordered : ndarray (n,)
+        Draws, sorted.
+    shift, acceleration : float
+        z0 and a of BCa; 0 for the percentile interval. NaN gives NaN.
+    """
+    n, least = len(ordered), 2 / (len(ordered) + 1)
+    if np.isnan(shift) or np.isnan(acceleration):
+        return np.nan
+    if ordered[0] > 0 or ordered[-1] < 0:
+        return least
+    first, last = np.searchsorted(ordered, 0, "left"), np.searchsorted(ordered, 0, "right")
+    ranks = norm.ppf(np.arange(1, n + 1) / (n + 1))
+    # the levels at which quantiles are 0: one, or those of all draws that are
+    ends = ranks[[first, last - 1]] if last > first else np.repeat(np.interp(0, ordered, ranks), 2)
+    w = ends - shift
+    with np.errstate(divide="ignore"):
+        z = np.where(1 + acceleration * w > 0, w / (1 + acceleration * w), np.copysign(np.inf, w))
+    smaller = min(norm.cdf(z[1] - shift), norm.sf(z[0] - shift))
+    return float(np.clip(2 * smaller, least, 1))
 
 
 def acceleration(left_out: np.ndarray, sizes: Sequence[int]) -> float:

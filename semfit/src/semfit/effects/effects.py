@@ -129,8 +129,8 @@ def effects_table(
     -------
     DataFrame
         name, formula, estimate, se, delta_low, delta_high; with `mc` mc_low, mc_high; with `boot`
-        boot_se, percentile_low, percentile_high, bca_low, bca_high; std_all, std_se, and the same
-        intervals of std_all, with ``std_`` before their names; confidence.
+        boot_se, percentile_low, percentile_high, percentile_p, bca_low, bca_high, bca_p; std_all,
+        std_se, and the same intervals of std_all, with ``std_`` before their names; confidence.
         R: the ``:=`` rows of ``parameterEstimates(fit, boot.ci.type = "perc")`` and
         ``semTools::monteCarloCI(fit)``.
 
@@ -186,6 +186,8 @@ def _side_by_side(
             for end in ("low", "high"):
                 source = boot[f"{prefix}{name}_{end}"]
                 columns[f"{prefix}{method}_{end}"] = source.to_numpy()
+            p = boot[f"{prefix}{'p' if name == 'ci' else 'bca_p'}"]
+            columns[f"{prefix}{method}_p"] = p.to_numpy()
     return pd.DataFrame(columns)
 
 
