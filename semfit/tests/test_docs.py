@@ -14,7 +14,14 @@ import pytest
 SEMFIT = Path(__file__).parents[1]
 REPOSITORY = SEMFIT.parent
 DOCS = SEMFIT / "docs"
-GUIDE = ["install.md", "first_model.md", "from_lavaan.md", "agreement.md", "not_there.md"]
+GUIDE = [
+    "install.md",
+    "first_model.md",
+    "results.md",
+    "from_lavaan.md",
+    "agreement.md",
+    "not_there.md",
+]
 PAGES = {"README.md": SEMFIT / "README.md"} | {name: DOCS / name for name in GUIDE}
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:^```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 

@@ -21,8 +21,10 @@ from semfit.results.simulation import draw, sizes_of
 from semfit.results.summary import has_solution
 from semfit.syntax.model import Model, read_model
 
+OF_THE_DATA = ("group", "groups", "sampling_weights", "cluster")  # options of a fit
 KEY = ["lhs", "op", "rhs", "group"]
 GROUP = "group"
+RULES = ("std_lv", "effect_coding", "orthogonal", "auto_var", "fixed_x")
 NOTHING = 1e-8  # a true value of which there is no relative bias
 EXACT = 2000  # rows of each group whose moments are exactly those of a population
 
@@ -181,7 +183,7 @@ def _analysis(source: Any, model: Any, seed: int, options: dict[str, Any]) -> _A
     if model is None and not isinstance(source, Fit):
         raise ValueError("model=: which model is to be fitted? In the population all has a value.")
     if isinstance(source, Fit):
-        own = {k: v for k, v in source.options.items() if k not in ("group", "groups")}
+        own = {k: v for k, v in source.options.items() if k not in OF_THE_DATA}
         options = (own if model is None else {}) | options
         model = source.model if model is None else model
     if len(population.groups) > 1:
@@ -317,7 +319,7 @@ def true_values(analysis: _Analysis, rows: pd.DataFrame) -> pd.DataFrame:
     ordered = bool(options.get("ordered"))
     if ordered and len(population.groups) > 1:
         return rows.assign(population=np.nan)
-    kept = ("group", "equal", "free", "labels", "mean_structure")
+    kept = ("group", "equal", "free", "labels", "mean_structure", *RULES)
     asked = {name: value for name, value in options.items() if name in kept}
     asked |= {"mean_structure": True} if ordered else {}
     with warnings.catch_warnings():

@@ -73,7 +73,7 @@ def simulate(
     """
     population = population_of(model)
     sizes = sizes_of(population, n)
-    if not isinstance(seed, Integral) or seed < 0:
+    if not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed={seed!r} must be a whole number from 0: it makes draws repeatable.")
     if not 0 <= missing_share < 1:
         raise ValueError(f"missing_share={missing_share} must lie from 0 to below 1.")
@@ -90,7 +90,7 @@ def sizes_of(population: Population, n: Any) -> list[int]:
         sizes = [{str(k): v for k, v in n.items()}[label] for label in groups]
     else:
         sizes = [n] * len(groups) if isinstance(n, Integral) else list(n)
-    whole = all(isinstance(size, Integral) and size > 0 for size in sizes)
+    whole = all(isinstance(size, int | np.integer) and size > 0 for size in sizes)
     if len(sizes) != len(groups) or not whole:
         raise ValueError(
             f"n={n!r} must be a number of rows, or one for each of the {len(groups)} group(s)."

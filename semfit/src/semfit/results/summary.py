@@ -158,7 +158,7 @@ def _options(fit: Fit) -> Block:
         rows.append(Row("Ordered", (", ".join(fit.layout.ordered),)))
     for option, (name, usual) in ALSO.items():
         value = fit.options.get(option, usual)
-        if value != usual:
+        if value is not None and value != usual:
             listed = ", ".join(value) if isinstance(value, tuple) else str(value)
             rows.append(Row(name, ({"True": "yes", "False": "no"}.get(listed, listed),)))
     return Block("", ("",), rows, words=True)
