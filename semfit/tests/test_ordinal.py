@@ -292,7 +292,7 @@ def test_the_probit_search_finds_the_maximum_from_anywhere(start):
     designs = [
         np.hstack([(codes[:, None] - below == range(3)).astype(float), -x]) for below in (0, 1)
     ]
-    found = margins._Probit(codes, tuple(designs)).maximise(np.array(start))
+    found = margins._Probit(codes, tuple(designs), np.ones(60)).maximise(np.array(start))
     frame = pd.DataFrame({"a": codes.astype(float), "x": x[:, 0]})
     np.testing.assert_allclose(found, ordinal_moments(frame, ["a"], ["x"]).values, atol=1e-8)
 
@@ -554,7 +554,7 @@ def test_a_correlation_of_nearly_one_is_reported():
 
 def test_scores_that_cannot_vary_apart():
     with pytest.raises(ValueError, match="The estimates of 'a' cannot vary apart"):
-        margins._influence("a", np.array([[1.0, -2], [-1, 2], [0.5, -1]]))
+        margins._influence("a", np.array([[1.0, -2], [-1, 2], [0.5, -1]]), np.ones(3))
 
 
 def test_polychoric_refuses(frame):

@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from semfit.fitting import constrained, requirements
-from semfit.fitting.designs import is_designed
 from semfit.fitting.estimates import Point
 from semfit.fitting.estimator import (
     MEAN_AND_VARIANCE,
@@ -35,6 +34,7 @@ from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found, minimise
 from semfit.fitting.starts import Start
 from semfit.messages import message
+from semfit.moments.design import SIMPLE, Design
 from semfit.moments.implied import SCALE, THRESHOLD, Derivatives, Implied, Structure
 from semfit.moments.normal import STEP
 from semfit.moments.objective import Names, Objective, deltas_of, untie
@@ -63,6 +63,8 @@ class Statistics:
         Places of lhs and rhs among the observed variables; of a threshold, its number.
     covariate_cov, covariate_mean : ndarray (p, p), (p,)
         Sample moments of the covariates, 0 for other variables.
+    complete, em_steps, seen, counts, design
+        As of `sample.Sample`.
     """
 
     n: int
@@ -74,8 +76,11 @@ class Statistics:
     column: np.ndarray
     covariate_cov: np.ndarray
     covariate_mean: np.ndarray
-    complete: bool = True  # rows with gaps are dropped
-    em_steps: int = 0
+    complete: bool
+    em_steps: int
+    seen: np.ndarray
+    counts: np.ndarray
+    design: Design
 
     def pick(self, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (which statistics, their rows, their columns) of one kind."""
@@ -90,18 +95,15 @@ class WeightedLeastSquares(Estimator):
     correction = MEAN_AND_VARIANCE
     ordered = True
 
-    def check(self, options: Options) -> None:
-        """Refuse options that do not go with it."""
-        super().check(options)
-        if is_designed(options):
-            raise ValueError("WLSMV takes no sampling weights or clusters: use estimator='MLR'.")
+    pairwise = True
 
     def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
         """Return the weighted residuals of each group's statistics, and where the search starts."""
         ordered = ordered_names(model, options["ordered"])
-        levels = {name: np.unique(selected.rows[name]) for name in ordered}
+        rows = pd.concat(selected.counted)
+        levels = {name: np.unique(rows[name].dropna()) for name in ordered}
         for frame, label, n_rows in zip(
-            selected.frames, selected.groups, selected.group_rows, strict=True
+            selected.counted, selected.groups, selected.group_rows, strict=True
         ):
             requirements.check_sample(frame, n_rows, label)
         layout = lay_out(
@@ -114,7 +116,8 @@ class WeightedLeastSquares(Estimator):
             labels=options["labels"],
             unit=Unit(options["parameterization"], options["identification"]),
         )
-        statistics = [statistics_of(model, ordered, levels, f) for f in selected.frames]
+        pairs = zip(selected.frames, selected.designs, strict=True)
+        statistics = [statistics_of(model, ordered, levels, *pair) for pair in pairs]
         objective = DwlsObjective(layout, statistics)
         check_identified(layout, objective.jacobian)
         means, thresholds = zip(*[_starting_means(model, s) for s in statistics], strict=True)
@@ -134,8 +137,9 @@ class WeightedLeastSquares(Estimator):
     def refit(self, point: Point, objective: Objective, frames: Sequence[pd.DataFrame]) -> Refit:
         """Return the refit by Fisher scoring; every draw needs all categories."""
         rows = pd.concat(frames)
-        levels = {name: np.unique(rows[name]) for name in point.layout.ordered}
-        return OrderedRefit(point, [*frames], levels)
+        levels = {name: np.unique(rows[name].dropna()) for name in point.layout.ordered}
+        designs = [group.design for group in objective.samples]
+        return OrderedRefit(point, [*frames], levels, designs)
 
 
 def ordered_names(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
@@ -160,10 +164,16 @@ def ordered_names(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def statistics_of(
-    model: Model, ordered: Sequence[str], levels: Mapping[str, np.ndarray], frame: pd.DataFrame
+    model: Model,
+    ordered: Sequence[str],
+    levels: Mapping[str, np.ndarray],
+    frame: pd.DataFrame,
+    design: Design = SIMPLE,
 ) -> Statistics:
     """Return the `Statistics` of one group."""
-    table = ordinal_moments(frame, ordered, model.covariates, levels)
+    seen, counts = np.unique(frame.notna().to_numpy(), axis=0, return_counts=True)
+    gaps = not seen.all()
+    table = ordinal_moments(frame, ordered, model.covariates, levels, design, gaps)
     place = {name: i for i, name in enumerate(model.observed)}
     rows, number = table.table, table.table["rhs"].str.extract(r"^t(\d+)$")[0]
     threshold = rows["kind"] == "threshold"
@@ -173,18 +183,25 @@ def statistics_of(
     cov, mean = np.zeros((p, p)), np.zeros(p)
     if fixed:
         x = frame[list(model.covariates)].to_numpy()
-        mean[fixed] = x.mean(axis=0)
-        cov[np.ix_(fixed, fixed)] = np.atleast_2d(np.cov(x.T))  # over n - 1, as lavaan
+        weighted = design.weights is not None  # over n then, else over n - 1, as lavaan
+        mean[fixed] = np.average(x, axis=0, weights=design.weights)
+        own = np.cov(x.T, ddof=int(not weighted), aweights=design.weights)
+        cov[np.ix_(fixed, fixed)] = np.atleast_2d(own)
     return Statistics(
         len(frame),
         table.values,
-        1 / np.diag(table.gamma),
+        1 / table.variances,
         table.gamma,
         rows["kind"].to_numpy(),
         rows["lhs"].map(place).to_numpy(),
         column.to_numpy(dtype=int),
         cov,
         mean,
+        not gaps,
+        0,
+        seen.astype(float),
+        counts.astype(float),
+        design,
     )
 
 
@@ -666,11 +683,13 @@ class OrderedRefit:
         Rows of each group.
     levels : dict of str to ndarray
         Ordered variables and their categories.
+    designs : list of Design
     """
 
     point: Point
     frames: list[pd.DataFrame]
     levels: Mapping[str, np.ndarray]
+    designs: list[Design]
 
     @property
     def sizes(self) -> list[int]:
@@ -683,6 +702,7 @@ class OrderedRefit:
         frames = [
             f.iloc[np.repeat(np.arange(len(f)), t)] for f, t in zip(self.frames, times, strict=True)
         ]
+        designs = [design.taken(t) for design, t in zip(self.designs, times, strict=True)]
         for frame in frames:
             for name, levels in self.levels.items():
                 if frame[name].nunique() < len(levels):
@@ -690,7 +710,8 @@ class OrderedRefit:
         try:
             with warnings.catch_warnings(action="ignore"):  # correlations near 1, draw after draw
                 statistics = [
-                    statistics_of(layout.model, layout.ordered, self.levels, f) for f in frames
+                    statistics_of(layout.model, layout.ordered, self.levels, frame, design)
+                    for frame, design in zip(frames, designs, strict=True)
                 ]
         except ValueError as error:
             text = str(error).split(":")[0]

@@ -82,14 +82,15 @@ class Estimator(ABC):
         (their difference), the mean (Satorra-Bentler), both (scaled and shifted, Satorra 2000).
     ordered : bool
         It takes ordered variables as categories.
-    fiml : bool
-        It can use rows with missing values.
+    fiml, pairwise : bool
+        It can use rows with missing values: their likelihood, or what each pair of variables has.
     """
 
     name: str
     correction: str
     ordered: ClassVar[bool] = False
     fiml: ClassVar[bool] = False
+    pairwise: ClassVar[bool] = False
 
     @property
     def corrected(self) -> bool:
@@ -104,7 +105,12 @@ class Estimator(ABC):
         """Refuse options that do not go with it."""
         if options["missing"] == "fiml" and not self.fiml:
             raise ValueError(
-                f"{self.name} has no fiml: use missing='listwise', or estimator='MLR'."
+                f"{self.name} has no fiml: use missing='pairwise' or 'listwise', or estimator='MLR'."
+            )
+        if options["missing"] == "pairwise" and not self.pairwise:
+            raise ValueError(
+                f"missing='pairwise' is for estimator='WLSMV': use missing='fiml', by which "
+                f"{self.name} takes rows with missing values as they are."
             )
         if options["ordered"] and not self.ordered:
             raise ValueError(

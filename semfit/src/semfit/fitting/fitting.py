@@ -42,7 +42,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "MLR": MaximumLikelihood("MLR", robust=True),
     "WLSMV": WeightedLeastSquares(),
 }
-MISSING = ("listwise", "fiml")
+MISSING = ("listwise", "fiml", "pairwise")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -204,8 +204,8 @@ def fit(
         Estimates are of weighted moments; standard errors and the test of ML become those of MLR.
     cluster : str, optional
         Column that says which rows were drawn together (schools, households). Standard errors and
-        the scaling of the test rest on sums of scores over clusters; those of ML become robust, and
-        the test of WLSMV is scaled by its mean only. A cluster in two groups counts as two.
+        the scaling of the test rest on sums of scores over clusters; those of ML become robust. A
+        cluster in two groups counts as two.
     groups : sequence, optional
         All values of the grouping variable, in the order of the groups.
     information : {"expected", "observed"}, optional

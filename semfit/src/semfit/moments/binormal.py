@@ -168,13 +168,14 @@ class MixedPairs:
     """Pairs of a numeric variable, first, and an ordered one. Arrays (pairs, rows).
 
     `z` is the standardised residual of the numeric variable, `sd` (pairs, 1) what it was divided
-    by. The likelihood is the density of z times P(lower < Y < upper | z).
+    by. The likelihood is the density of z times P(lower < Y < upper | z). `weights` count the rows.
     """
 
     z: np.ndarray
     sd: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    weights: np.ndarray | float = 1.0
     limit = LIMIT
 
     def _parts(self, rho: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
@@ -194,7 +195,8 @@ class MixedPairs:
             slopes.append(density * turn)
             bends.append(density * (limit / s**3 + 3 * rho * turn / s**2 - end * turn**2))
         slope = slopes[1] - slopes[0]
-        return slope.sum(axis=1), (bends[1] - bends[0] - slope**2).sum(axis=1)
+        bend = bends[1] - bends[0] - slope**2
+        return (self.weights * slope).sum(axis=1), (self.weights * bend).sum(axis=1)
 
     def estimate(self, start: np.ndarray) -> np.ndarray:
         """The polyserial correlations (pairs,)."""
@@ -217,17 +219,41 @@ class MixedPairs:
 
 @dataclass(frozen=True)
 class NumericPairs:
-    """Pairs of numeric variables: standardised residuals (pairs, rows), and sd (pairs, 1)."""
+    """Pairs of numeric variables: standardised residuals (pairs, rows), and sd (pairs, 1).
+
+    `weights` count the rows, 0 where one of the two is missing.
+    """
 
     z1: np.ndarray
     sd1: np.ndarray
     z2: np.ndarray
     sd2: np.ndarray
+    weights: np.ndarray | float = 1.0
     limit = 1.0
 
-    def estimate(self, start: np.ndarray | None = None) -> np.ndarray:
-        """Pearson's correlations (pairs,): in closed form, without a start."""
-        return (self.z1 * self.z2).mean(axis=1)
+    def estimate(self, start: np.ndarray) -> np.ndarray:
+        """The correlations (pairs,) by maximum likelihood.
+
+        Pearson's where means and variances are those of the rows of the pair; not with gaps, when
+        each variable has those of its own rows.
+        """
+        weights = np.broadcast_to(self.weights, self.z1.shape)
+        total = weights.sum(axis=1)
+        first, second, cross = (
+            (weights * part).sum(axis=1) / total
+            for part in (self.z1**2, self.z2**2, self.z1 * self.z2)
+        )
+        squares = first + second
+        if np.abs(np.r_[first - 1, second - 1]).max(initial=0) < STEP_TOLERANCE:
+            return cross
+
+        def derivatives(rho: np.ndarray) -> Two:
+            rest = (1 - rho) * (1 + rho)
+            inner = cross * (1 + rho**2) - rho * squares
+            bend = (1 + rho**2 + 2 * rho * cross - squares) / rest**2 + 4 * rho * inner / rest**3
+            return rho / rest + inner / rest**2, bend
+
+        return maximise(derivatives, start)
 
     def scores(self, rho: np.ndarray) -> PairScores:
         """Derivatives (pairs, rows) to rho, to (mean, variance) of the first, of the second.

@@ -35,37 +35,43 @@ class Design:
     @cached_property
     def n_clusters(self) -> int:
         """Number of clusters; 0 without."""
-        return 0 if self.clusters is None else int(self.clusters.max()) + 1
+        return 0 if self.clusters is None else len(np.unique(self.clusters))
 
     def of_rows(self, n: int) -> np.ndarray:
         """Return the weights of the n rows, ones without."""
         return np.ones(n) if self.weights is None else self.weights
 
-    def independent(self, scores: np.ndarray, *, corrected: bool = True) -> np.ndarray:
+    def independent(self, scores: np.ndarray) -> np.ndarray:
         """Return the scores of what was drawn independently.
 
         Parameters
         ----------
         scores : ndarray (n, k)
             Of each row, without its weight.
-        corrected : bool
-            Sums over C clusters are multiplied by sqrt(C / (C - 1)), as lavaan does for the normal
-            likelihood, and not for ordered variables.
 
         Returns
         -------
         ndarray (n, k) or (C, k)
+            Sums over C clusters are multiplied by sqrt(C / (C - 1)), as lavaan does: their
+            cross-product is then about as large on average as that of many clusters.
         """
         weighted = scores if self.weights is None else scores * self.weights[:, None]
-        return self.summed(weighted, corrected=corrected)
+        return self.summed(weighted)
 
-    def summed(self, scores: np.ndarray, *, corrected: bool = True) -> np.ndarray:
+    def summed(self, scores: np.ndarray) -> np.ndarray:
         """Return sums over clusters of scores that are weighted already; see `independent`."""
         if self.clusters is None:
             return scores
-        total = np.zeros((self.n_clusters, scores.shape[1]))
+        total = np.zeros((self.clusters.max() + 1, scores.shape[1]))
         np.add.at(total, self.clusters, scores)
-        return total * np.sqrt(self.n_clusters / (self.n_clusters - 1)) if corrected else total
+        return total * np.sqrt(self.n_clusters / (self.n_clusters - 1))
+
+    def part(self, rows: np.ndarray) -> "Design":
+        """Return the design of some rows (n,) of bool; their weights are not scaled anew."""
+        weights, clusters = (
+            None if part is None else part[rows] for part in (self.weights, self.clusters)
+        )
+        return Design(weights, clusters)
 
     def taken(self, times: np.ndarray) -> "Design":
         """Return the design of rows that are each there so many times (n,); weights sum to n again."""

@@ -4,8 +4,8 @@ Checks of the data, then for each variable its thresholds, or its ordered probit
 regression on the covariates, and the influence of each respondent on these estimates.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from semfit.moments.binormal import BEYOND, interval_probability, normal_density
+from semfit.moments.design import SIMPLE, Design
 from semfit.moments.polychoric import categories, numeric_array
 
 PROBIT_STEPS = 50
@@ -29,7 +30,10 @@ Two = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Data:
-    """Checked data; `x` are the covariates (n, c), standardised by `center` and `scale` (c,)."""
+    """Checked data; `x` are the covariates (n, c), standardised by `center` and `scale` (c,).
+
+    `weights` (n,) count the respondents, `seen` are those who have a value (0 stands for missing).
+    """
 
     n: int
     names: tuple[str, ...]
@@ -37,9 +41,12 @@ class Data:
     covariates: tuple[str, ...]
     levels: dict[str, np.ndarray]  # name of an ordered variable -> its sorted values
     values: dict[str, np.ndarray]  # name -> (n,): codes from 0 if ordered, values if numeric
+    seen: dict[str, np.ndarray]  # name -> (n,) of bool
     x: np.ndarray
     center: np.ndarray
     scale: np.ndarray
+    design: Design
+    weights: np.ndarray
 
 
 def prepare(
@@ -47,6 +54,8 @@ def prepare(
     ordered: Iterable[str],
     covariates: Iterable[str],
     levels: Mapping[str, Any] | None,
+    design: Design = SIMPLE,
+    gaps: bool = False,
 ) -> Data:
     """Checked `Data`; parameters and refusals as `ordinal_moments`."""
     array = numeric_array(frame)
@@ -55,17 +64,24 @@ def prepare(
     _check_roles(ordered, covariates)
     names = tuple(name for name in frame if name not in covariates)
     ordered = tuple(name for name in names if name in ordered)
-    _check_rows(frame, array)
+    _check_rows(frame, array, [*covariates] if gaps else [*frame])
     values = dict(zip(frame, array.T, strict=True))
+    seen = {name: ~np.isnan(values[name]) for name in names}
     found = {name: _levels(name, values[name], levels or {}) for name in ordered}
     for name in names:
-        _check_spread(name, values[name], name in ordered, covariates)
-    values |= {name: np.searchsorted(found[name], values[name]) for name in ordered}
+        _check_spread(name, values[name][seen[name]], name in ordered, covariates)
+    values |= {
+        name: np.searchsorted(found[name], values[name]) * seen[name]
+        if name in ordered
+        else np.where(seen[name], values[name], 0.0)
+        for name in names
+    }
     x = np.array([values[name] for name in covariates]).reshape(len(covariates), len(frame)).T
     _check_covariates(covariates, x)
     center, scale = x.mean(axis=0), x.std(axis=0)
     x = (x - center) / scale if covariates else np.zeros((len(frame), 0))
-    return Data(len(frame), names, ordered, covariates, found, values, x, center, scale)
+    rows = values, seen, x, center, scale, design, design.of_rows(len(frame))
+    return Data(len(frame), names, ordered, covariates, found, *rows)
 
 
 def _names(role: str, given: Iterable[str], frame: pd.DataFrame) -> tuple[str, ...]:
@@ -88,12 +104,14 @@ def _check_roles(ordered: Collection[str], covariates: Collection[str]) -> None:
         raise ValueError("No variable is ordered: use an estimator for numeric variables.")
 
 
-def _check_rows(frame: pd.DataFrame, array: np.ndarray) -> None:
-    missing = np.isnan(array).any(axis=0)
+def _check_rows(frame: pd.DataFrame, array: np.ndarray, needed: Sequence[str]) -> None:
+    """Refuse missing values of the variables that need one in each row, and too few rows."""
+    missing = frame[needed].isna().to_numpy()
     if missing.any():
+        names = [name for name, gone in zip(needed, missing.any(axis=0), strict=True) if gone]
         raise ValueError(
-            f"{', '.join(frame.columns[missing])}: missing values in "
-            f"{np.isnan(array).any(axis=1).sum()} of the rows. Give complete rows."
+            f"{', '.join(names)}: missing values in {missing.any(axis=1).sum()} of the rows. Give "
+            "complete rows."
         )
     n, p = array.shape
     if n <= p + 1:
@@ -156,6 +174,7 @@ class Margin:
     Its likelihood depends on two quantities: the (upper, lower) limit of the latent response of an
     ordered variable, the (mean, variance) of a numeric one. `designs` are the derivatives of the
     two to the estimates (n, m), which are: thresholds or intercept, slopes, variance if numeric.
+    Respondents without a value have no influence; what else stands for them is of no consequence.
     """
 
     name: str
@@ -182,18 +201,46 @@ def margin_of(data: Data, name: str) -> Margin:
     ValueError
         Covariates predict it without error, or its estimates cannot vary apart.
     """
-    fit = _ordered_margin if name in data.ordered else _numeric_margin
-    return fit(name, data.values[name], data)
+    fit, seen = _ordered_margin if name in data.ordered else _numeric_margin, data.seen[name]
+    if seen.all():
+        return fit(name, data.values[name], data)
+    n, x, weights = int(seen.sum()), data.x[seen], data.weights[seen]
+    margin = fit(name, data.values[name][seen], replace(data, n=n, x=x, weights=weights))
+    return _among_all(margin, seen, data.x)
+
+
+def _among_all(margin: Margin, seen: np.ndarray, x: np.ndarray) -> Margin:
+    """The margin of those who have a value, with rows of zeros for the others, and no limits."""
+
+    def spread(part: np.ndarray, other: float = 0.0) -> np.ndarray:
+        whole = np.full((len(seen), *part.shape[1:]), other)
+        whole[seen] = part
+        return whole
+
+    cuts = max(len(margin.thresholds), 1)
+    predicted = x @ margin.estimates[cuts : cuts + x.shape[1]]
+    if not margin.is_ordered:
+        predicted = predicted + margin.estimates[0]
+    return replace(
+        margin,
+        designs=(spread(margin.designs[0]), spread(margin.designs[1])),
+        influence=spread(margin.influence),
+        predicted=predicted,
+        residual=spread(margin.residual) if len(margin.residual) else margin.residual,
+        limits=tuple(map(spread, margin.limits, (BEYOND, -BEYOND))),
+    )
 
 
 def _numeric_margin(name: str, y: np.ndarray, data: Data) -> Margin:
-    """Linear regression by maximum likelihood: the variance is divided by n."""
+    """Linear regression by maximum likelihood: the variance is divided by n, or by the weights."""
     mean_design = np.column_stack([np.ones(data.n), data.x, np.zeros(data.n)])
     variance_design = np.zeros_like(mean_design)
     variance_design[:, -1] = 1
-    coefficients = np.linalg.lstsq(mean_design[:, :-1], y, rcond=None)[0]
+    root = np.sqrt(data.weights)
+    weighted = mean_design[:, :-1] * root[:, None]
+    coefficients = np.linalg.lstsq(weighted, y * root, rcond=None)[0]
     predicted = mean_design[:, :-1] @ coefficients
-    variance = np.mean((y - predicted) ** 2)
+    variance = np.average((y - predicted) ** 2, weights=data.weights)
     if variance < NO_VARIANCE * y.var():
         raise ValueError(
             f"{name!r} depends linearly on the covariates {', '.join(data.covariates)}: "
@@ -203,7 +250,8 @@ def _numeric_margin(name: str, y: np.ndarray, data: Data) -> Margin:
     z = (y - predicted) / sd
     designs = mean_design, variance_design
     scores = _scores((z / sd, (z * z - 1) / (2 * variance)), designs)
-    estimates, influence = np.append(coefficients, variance), _influence(name, scores)
+    estimates = np.append(coefficients, variance)
+    influence = _influence(name, scores, data.weights)
     return Margin(name, estimates, np.empty(0), designs, influence, predicted, z, sd)
 
 
@@ -214,8 +262,8 @@ def _ordered_margin(name: str, codes: np.ndarray, data: Data) -> Margin:
         np.hstack([(codes[:, None] - below == cuts).astype(float), -data.x]) for below in (0, 1)
     )
     designs = upper, lower
-    probit = _Probit(codes, designs)
-    shares = np.bincount(codes).cumsum()[:-1] / data.n
+    probit = _Probit(codes, designs, data.weights)
+    shares = np.bincount(codes, data.weights).cumsum()[:-1] / data.weights.sum()
     theta = probit.maximise(np.concatenate([ndtri(shares), np.zeros(len(data.covariates))]))
     if theta is None:
         raise ValueError(
@@ -224,7 +272,7 @@ def _ordered_margin(name: str, codes: np.ndarray, data: Data) -> Margin:
             "Leave that covariate out, or merge rare categories."
         )
     thresholds, slopes = np.split(theta, [len(cuts)])
-    influence = _influence(name, _scores(probit.gradient(theta), designs))
+    influence = _influence(name, _scores(probit.gradient(theta), designs), data.weights)
     predicted, limits = data.x @ slopes, probit.limits(theta)
     return Margin(name, theta, thresholds, designs, influence, predicted, limits=limits)
 
@@ -235,6 +283,7 @@ class _Probit:
 
     codes: np.ndarray
     designs: Two
+    weights: np.ndarray
 
     def limits(self, theta: np.ndarray) -> Two:
         """(upper, lower) limit of each respondent's latent residual (n,)."""
@@ -246,7 +295,7 @@ class _Probit:
         """The log-likelihood; -infinity when thresholds are not in order."""
         upper, lower = self.limits(theta)
         probability = interval_probability(lower, upper)
-        return np.log(probability).sum() if (probability > 0).all() else -np.inf
+        return self.weights @ np.log(probability) if (probability > 0).all() else -np.inf
 
     def gradient(self, theta: np.ndarray) -> Two:
         """The derivatives of each respondent's log-likelihood to (upper, lower) limit."""
@@ -257,15 +306,15 @@ class _Probit:
     def step(self, theta: np.ndarray) -> np.ndarray:
         """Newton's step."""
         (upper, lower), (up, down) = self.limits(theta), self.gradient(theta)
-        high, low = self.designs
-        cross = high.T @ ((up * down)[:, None] * low)
+        high, low, weights = *self.designs, self.weights
+        cross = high.T @ ((weights * up * down)[:, None] * low)
         information = (
-            high.T @ ((up * (upper + up))[:, None] * high)
-            + low.T @ ((down * (lower + down))[:, None] * low)
+            high.T @ ((weights * up * (upper + up))[:, None] * high)
+            + low.T @ ((weights * down * (lower + down))[:, None] * low)
             + cross
             + cross.T
         )
-        return np.linalg.solve(information, high.T @ up + low.T @ down)
+        return np.linalg.solve(information, high.T @ (weights * up) + low.T @ (weights * down))
 
     def maximise(self, theta: np.ndarray) -> np.ndarray | None:
         """The maximum (the log-likelihood is concave); None when there is none."""
@@ -289,14 +338,15 @@ def _scores(gradient: Two, designs: Two) -> np.ndarray:
     return first + second
 
 
-def _influence(name: str, scores: np.ndarray) -> np.ndarray:
-    """Scores times the inverse of their cross-product: theta_hat - theta is their sum."""
-    scale = np.sqrt((scores**2).sum(axis=0))
+def _influence(name: str, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted scores times the inverse of their cross-product: theta_hat - theta is their sum."""
+    scale = np.sqrt(weights @ scores**2)
     unit = scores / scale
-    information = unit.T @ unit
+    weighted = weights[:, None] * unit
+    information = unit.T @ weighted
     if np.linalg.cond(information) > SINGULAR:
         raise ValueError(
             f"The estimates of {name!r} cannot vary apart: it has too few distinct values, or too "
             "few respondents in one of them. Merge categories, or leave a covariate out."
         )
-    return np.linalg.solve(information, unit.T).T / scale
+    return np.linalg.solve(information, weighted.T).T / scale

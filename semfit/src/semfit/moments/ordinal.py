@@ -23,6 +23,7 @@ from semfit.moments.binormal import (
     PairScores,
     intervals,
 )
+from semfit.moments.design import SIMPLE, Design
 from semfit.moments.margins import Data, Margin, margin_of, prepare
 from semfit.moments.polychoric import refuse_perfect, without_single_zero
 
@@ -59,6 +60,8 @@ class OrdinalMoments:
     gamma : ndarray (q, q)
         Asymptotic covariance matrix of sqrt(n) times `values`; its rank is below q when n is.
         R: ``lavInspect(fit, "gamma")``.
+    variances : ndarray (q,)
+        Diagonal of what `gamma` would be without clusters; of the weights of a fit.
     correlations : ndarray (p, p)
         See `polychoric`.
     """
@@ -71,6 +74,7 @@ class OrdinalMoments:
     table: pd.DataFrame
     values: np.ndarray
     gamma: np.ndarray
+    variances: np.ndarray
     correlations: np.ndarray
 
     @property
@@ -87,13 +91,15 @@ def ordinal_moments(
     ordered: Iterable[str],
     covariates: Iterable[str] = (),
     levels: Mapping[str, Any] | None = None,
+    design: Design = SIMPLE,
+    gaps: bool = False,
 ) -> OrdinalMoments:
     """Thresholds, slopes, variances and polychoric correlations of one group, with covariance.
 
     Parameters
     ----------
     frame : DataFrame, respondents x variables
-        Modelled variables and covariates, nothing else. Complete rows: a missing value is refused.
+        Modelled variables and covariates, nothing else. A missing value is refused, unless `gaps`.
     ordered : iterable of str
         Modelled variables that are ordered categories (2 to 12 values, whatever they are); at least
         one. Every other is numeric.
@@ -101,6 +107,11 @@ def ordinal_moments(
         Exogenous variables, numeric or 0/1. Statistics are conditional on them.
     levels : dict, name of an ordered variable -> its values, optional
         To refuse a category that is empty in this group. Without it: the values that occur.
+    design : Design
+        Weights and clusters of the rows. Rows of weight 0 have no influence.
+    gaps : bool
+        Modelled variables may have missing values: what is of one variable rests on those who have
+        it, a correlation on those who have both (``missing="pairwise"``).
 
     Returns
     -------
@@ -125,7 +136,8 @@ def ordinal_moments(
     With the scores s1 of the first step and s2 of the second, and A their cross-products where a
     variable or pair is concerned, the influence of a respondent is s1 A11^-1 and (s2 - A21 A11^-1
     s1) / A22; gamma is n times the cross-product of influences (Muthén 1984; Muthén & Satorra
-    1995). Covariances are correlations times standard deviations, by the delta method. Empty cells:
+    1995). With weights w, cross-products are weighted and influences multiplied by w; with clusters,
+    influences are summed over each (`Design.summed`) before gamma's cross-product. Covariances are correlations times standard deviations, by the delta method. Empty cells:
     see `semfit.moments.polychoric.without_single_zero`; with covariates nothing is added.
 
     The numbers are lavaan 0.6-14's, except where its search goes astray: with covariates far from 0
@@ -133,7 +145,11 @@ def ordinal_moments(
     out respondents whose likelihood is below 1.5e-8, in the units of the variables. Covariates are
     centred here, which changes no correlation, and every respondent counts.
     """
-    data = prepare(frame, ordered, covariates, levels)
+    n = len(frame)
+    if design.weights is not None and not design.weights.all():
+        counted = design.weights > 0
+        frame, design = frame[counted], design.part(counted)
+    data = prepare(frame, ordered, covariates, levels, design, gaps)
     margins = [margin_of(data, name) for name in data.names]
     correlations, pair_influence = _second_step(data, margins)
     blocks = [_own_units(data, margin) for margin in margins]
@@ -143,15 +159,17 @@ def ordinal_moments(
     values = np.concatenate([block[1] for block in blocks])[order]
     influence = np.hstack([block[2] for block in blocks])[:, order]
     table = pd.DataFrame([rows[k] for k in order], columns=["kind", "lhs", "rhs"])
+    summed = design.summed(influence)
     return OrdinalMoments(
-        n=data.n,
+        n=n,
         names=data.names,
         ordered=data.ordered,
         covariates=data.covariates,
         levels={name: tuple(data.levels[name].tolist()) for name in data.ordered},
         table=table.assign(value=values),
         values=values,
-        gamma=data.n * (influence.T @ influence),
+        gamma=n * (summed.T @ summed),
+        variances=n * np.sum(influence**2, axis=0),
         correlations=correlations,
     )
 
@@ -204,16 +222,29 @@ def _second_step(data: Data, margins: Sequence[Margin]) -> tuple[np.ndarray, np.
     """
     first, second = np.triu_indices(len(margins), 1)
     rho, influence = np.empty(len(first)), np.empty((data.n, len(first)))
-    start = np.corrcoef([data.values[name] for name in data.names])
+    start = _start(data)
     for chosen, a, b, pairs, cells in _likelihoods(data, margins, first, second):
         rho[chosen] = pairs.estimate(start[a, b])
         _check_correlations(data.names, first[chosen], second[chosen], rho[chosen], pairs)
         scores = _by_respondent(pairs.scores(rho[chosen]), cells)
-        for k, i, j, own, *slopes in zip(chosen, a, b, *scores, strict=True):
-            influence[:, k] = _pair_influence(margins[i], margins[j], rho[k], own, *slopes)
+        weights = _pair_weights(data, a, b)
+        for k, i, j, w, own, *slopes in zip(chosen, a, b, weights, *scores, strict=True):
+            influence[:, k] = _pair_influence(margins[i], margins[j], rho[k], w, own, *slopes)
     correlations = np.eye(len(margins))
     correlations[first, second] = correlations[second, first] = rho
     return correlations, influence
+
+
+def _start(data: Data) -> np.ndarray:
+    """Pearson's correlations of codes and values, of those who have both; 0 where there is none."""
+    columns = {name: np.where(data.seen[name], data.values[name], np.nan) for name in data.names}
+    return np.nan_to_num(pd.DataFrame(columns).corr().to_numpy())
+
+
+def _pair_weights(data: Data, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Weights of the respondents (pairs, n), 0 for those who lack one of the two variables."""
+    seen = np.array([data.seen[name] for name in data.names])
+    return data.weights * (seen[a] & seen[b])
 
 
 def _likelihoods(
@@ -235,22 +266,27 @@ def _likelihoods(
         rows = layout.n_rows if kind == 2 else data.n
         for start in range(0, len(chosen), max(1, CHUNK // rows)):
             part = chosen[start : start + max(1, CHUNK // rows)]
-            yield part, a[part], b[part], *make(margins, a[part], b[part])
+            weights = _pair_weights(data, a[part], b[part])
+            yield part, a[part], b[part], *make(margins, a[part], b[part], weights)
 
 
-def _numeric_pairs(margins: Sequence[Margin], a: np.ndarray, b: np.ndarray) -> Likelihood:
+def _numeric_pairs(
+    margins: Sequence[Margin], a: np.ndarray, b: np.ndarray, weights: np.ndarray
+) -> Likelihood:
     """(`NumericPairs`, None) of variables a and b; rows are respondents."""
     parts = [np.array([margins[k].residual for k in which]) for which in (a, b)]
     spread = [np.array([[margins[k].sd] for k in which]) for which in (a, b)]
-    return NumericPairs(parts[0], spread[0], parts[1], spread[1]), None
+    return NumericPairs(parts[0], spread[0], parts[1], spread[1], weights), None
 
 
-def _mixed_pairs(margins: Sequence[Margin], a: np.ndarray, b: np.ndarray) -> Likelihood:
+def _mixed_pairs(
+    margins: Sequence[Margin], a: np.ndarray, b: np.ndarray, weights: np.ndarray
+) -> Likelihood:
     """(`MixedPairs`, None) of numeric a and ordered b; rows are respondents."""
     z = np.array([margins[k].residual for k in a])
     sd = np.array([[margins[k].sd] for k in a])
     lower, upper = (np.array([margins[k].limits[end] for k in b]) for end in (1, 0))
-    return MixedPairs(z, sd, lower, upper), None
+    return MixedPairs(z, sd, lower, upper, weights), None
 
 
 @dataclass(frozen=True)
@@ -283,11 +319,13 @@ class _Layout:
         """Cells or respondents."""
         return self.n_cells if self.is_table else len(self.pattern)
 
-    def pairs(self, margins: Sequence[Margin], a: np.ndarray, b: np.ndarray) -> Likelihood:
+    def pairs(
+        self, margins: Sequence[Margin], a: np.ndarray, b: np.ndarray, weights: np.ndarray
+    ) -> Likelihood:
         """(`OrderedPairs`, cells) of pairs of variables a and b."""
         if not self.is_table:
             limits = [np.array([margins[k].limits[e] for k in w]) for w in (a, b) for e in (1, 0)]
-            return OrderedPairs(*[*limits, np.ones_like(limits[0])]), None
+            return OrderedPairs(*[*limits, weights]), None
         patterns, *codes = np.indices((len(self.example), self.width, self.width)).reshape(3, -1)
         limits = []
         for which, code in zip((a, b), codes, strict=True):
@@ -295,11 +333,12 @@ class _Layout:
             predicted = np.array([margin.predicted[self.example] for margin in chosen])
             limits += intervals(self._padded(chosen), code, predicted[:, patterns])
         cells = (self.pattern * self.width + self.codes[a]) * self.width + self.codes[b]
-        weights = np.array([np.bincount(cell, minlength=self.n_cells) for cell in cells])
+        counted = zip(cells, weights, strict=True)
+        counts = np.array([np.bincount(cell, w, minlength=self.n_cells) for cell, w in counted])
         if self.adjust:
-            square = weights.reshape(-1, self.width, self.width).astype(float)
-            weights = np.array([without_single_zero(table) for table in square])
-        return OrderedPairs(*[*limits, weights.reshape(len(a), -1)]), cells
+            square = counts.reshape(-1, self.width, self.width)
+            counts = np.array([without_single_zero(table) for table in square])
+        return OrderedPairs(*[*limits, counts.reshape(len(a), -1)]), cells
 
     def _padded(self, margins: Sequence[Margin]) -> np.ndarray:
         """Thresholds with infinite ends (variables, width + 1); unused ones are infinite."""
@@ -343,18 +382,20 @@ def _by_respondent(scores: PairScores, cells: np.ndarray | None) -> Sequence[np.
 
 
 def _pair_influence(
-    a: Margin, b: Margin, rho: float, own: np.ndarray, *slopes: np.ndarray
+    a: Margin, b: Margin, rho: float, weights: np.ndarray, own: np.ndarray, *slopes: np.ndarray
 ) -> np.ndarray:
     """Each respondent's influence (n,) on the covariance of variables a and b.
 
-    `own` are the derivatives of the pair's log-likelihood to rho, `slopes` those to the two
+    `weights` are 0 for those who lack one of the two. `own` are the derivatives of the pair's log-likelihood to rho, `slopes` those to the two
     quantities of a, then of b.
     """
-    influence = own.copy()
+    weighted = weights * own
+    influence = weighted.copy()
     delta: np.ndarray | float = 0.0
     for margin, gradient, other in ((a, slopes[:2], b), (b, slopes[2:], a)):
-        cross = sum((own * g) @ design for g, design in zip(gradient, margin.designs, strict=True))
+        pairs = zip(gradient, margin.designs, strict=True)
+        cross = sum((weighted * g) @ design for g, design in pairs)
         influence -= margin.influence @ cross
         if not margin.is_ordered:
             delta = delta + margin.influence[:, -1] * rho * other.sd / (2 * margin.sd)
-    return influence / (own @ own) * a.sd * b.sd + delta
+    return influence / (weighted @ own) * a.sd * b.sd + delta
