@@ -179,12 +179,6 @@ def test_options_that_do_not_go_together(model, data, options, message):
         sem.fit(model, data.assign(one=1), **options)
 
 
-def test_ordered_variables_may_not_predict(data):
-    cut = data.assign(x1=pd.cut(data["x1"], 4, labels=False))
-    with pytest.raises(ValueError, match="Ordered variable 'x1' predicts another"):
-        sem.fit(sem.read_model("x2 ~ x1\nx1 ~ ageyr"), cut, "WLSMV", ordered=["x1"])
-
-
 def test_an_intercept_in_the_model_brings_means(data):
     fit = sem.fit(sem.read_model("f =~ x1 + x2 + x3\nf ~ m*1\nx1 ~ 0*1"), data)
     rows = fit.estimates.set_index(["lhs", "op"])["estimate"]

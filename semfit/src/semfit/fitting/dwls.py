@@ -153,13 +153,6 @@ def ordered_names(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
             f"{what} among the variables that the model explains: {', '.join(modelled)}. "
             "Name the items with ordered categories, or 'all'."
         )
-    predictors = set(model.parameters["rhs"][model.parameters["op"] == "~"])
-    predicting = [name for name in asked if name in predictors]
-    if predicting:
-        raise ValueError(
-            f"Ordered variable {predicting[0]!r} predicts another variable: that is not supported. "
-            "Give it a latent variable of its own, or take it as a number."
-        )
     return tuple(name for name in model.observed if name in asked)
 
 
@@ -401,13 +394,37 @@ class DwlsObjective(Objective):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return score (n - 1 rows) and information (n) with further parameters."""
         structure, group = self.given[place], self.samples[place]
-        implied = structure.implied(theta)
-        changes = moment_derivatives(structure, group, implied, new, reach)
-        delta = np.hstack([statistic_derivatives(structure, group, implied), changes])
+        delta = self._extended_delta(place, theta, new, reach)
         weighted = group.weights[:, None] * delta
         residual = self.residuals(theta)[place]
         score = (group.n - 1) * residual @ weighted[:, len(structure.which) :]
         return score, group.n * delta.T @ weighted
+
+    def _extended_delta(
+        self, place: int, theta: np.ndarray, new: Derivatives, reach: np.ndarray
+    ) -> np.ndarray:
+        """Return the derivatives of the statistics of a group, to further parameters too."""
+        structure, group = self.given[place], self.samples[place]
+        implied = structure.implied(theta)
+        changes = moment_derivatives(structure, group, implied, new, reach)
+        return np.hstack([statistic_derivatives(structure, group, implied), changes])
+
+    def score_covariance(self, theta: np.ndarray) -> np.ndarray:
+        """Return sum (n - 1) Delta' W Gamma W Delta."""
+        parts = zip(self.samples, self.deltas(theta), strict=True)
+        return np.sum([_score_covariance(group, delta) for group, delta in parts], axis=0)
+
+    def extended_covariance(
+        self, place: int, theta: np.ndarray, new: Derivatives, reach: np.ndarray
+    ) -> np.ndarray:
+        """Return (n - 1) Delta' W Gamma W Delta of one group, with further parameters."""
+        delta = self._extended_delta(place, theta, new, reach)
+        return _score_covariance(self.samples[place], delta)
+
+
+def _score_covariance(group: Statistics, delta: np.ndarray) -> np.ndarray:
+    weighted = group.weights[:, None] * delta
+    return (group.n - 1) * weighted.T @ group.gamma @ weighted
 
 
 def _thresholds(structure: Structure, values: np.ndarray) -> np.ndarray:
@@ -457,7 +474,12 @@ def statistic_derivatives(
     which, i, k = statistics.pick("threshold")
     own = (kind == THRESHOLD) & (row == i[:, None]) & (column == k[:, None])
     result[which] += structure.scales(implied.values)[i, None] * own
-    return result + _scale_derivatives(statistics, kind, row, structure, implied)
+    result += _scale_derivatives(statistics, kind, row, structure, implied)
+    if not len(structure.mediators):
+        return result
+    scale = structure.scales(implied.values)[structure.derived_places, None]
+    target = -2 / scale**3 * ((kind == SCALE) & (row == structure.derived_places[:, None]))
+    return result + _residual_changes(structure, statistics, implied, target)
 
 
 def moment_derivatives(
@@ -487,24 +509,51 @@ def moment_derivatives(
         which, i, j = statistics.pick(name)
         change = d.u[i] * d.v[j] + d.u[j] * d.v[i]
         result[which] = (scale[i] * scale[j])[:, None] * change
-    return result + _derived_scale_changes(structure, statistics, implied, d)
+    result += _derived_scale_changes(structure, statistics, implied, 2 * d.u * d.v)
+    if not len(structure.mediators):
+        return result
+    explained = 2 * (d.u * d.v)[structure.derived_places]
+    return result + _residual_changes(structure, statistics, implied, -explained)
 
 
 def _derived_scale_changes(
-    structure: Structure, statistics: Statistics, implied: Implied, d: Derivatives
+    structure: Structure, statistics: Statistics, implied: Implied, change: np.ndarray
 ) -> np.ndarray | float:
-    """Return what changes of derived scales do ("theta"): dd / d = -d^2 dSigma_ii / 2."""
+    """Return what changes of derived scales do ("theta"): dd / d = -d^2 dSigma_ii / 2.
+
+    `change` (p, rows) is dSigma_ii.
+    """
     places = structure.derived_scales
     if not len(places):
         return 0.0
     scale = structure.scales(implied.values)
-    relative = np.zeros_like(d.u)
-    relative[places] = -(scale[places, None] ** 2) * d.u[places] * d.v[places]
+    relative = np.zeros_like(change)
+    relative[places] = -(scale[places, None] ** 2) * change[places] / 2
     once = np.isin(statistics.kind, ("threshold", "slope", "covariance"))[:, None]
     twice = (statistics.kind == "covariance")[:, None]
     second = np.where(twice, relative[np.where(twice[:, 0], statistics.column, 0)], 0.0)
     value = implied_statistics(structure, statistics, implied)
     return value[:, None] * (once * relative[statistics.row] + second)
+
+
+def _residual_changes(
+    structure: Structure, statistics: Statistics, implied: Implied, gap: np.ndarray
+) -> np.ndarray:
+    """Return what the residual variances of ordered mediators do to the statistics (q, rows).
+
+    They follow (`Structure._complete`) where the gap between the variances that responses must have
+    and those that they have without them changes by `gap` (derived residual variances, rows).
+    """
+    variances = np.linalg.solve(structure.residual_reach(implied.total), gap)
+    scale = structure.scales(implied.values)
+    result = np.zeros((len(statistics.values), gap.shape[1]))
+    at, own = structure.mediators, variances[structure.mediator_rows]
+    for name in ("variance", "covariance"):
+        which, i, j = statistics.pick(name)
+        reach = implied.total[np.ix_(i, at)] * implied.total[np.ix_(j, at)]
+        result[which] = (scale[i] * scale[j])[:, None] * (reach @ own)
+    change = implied.total[:, at] ** 2 @ own
+    return result + _derived_scale_changes(structure, statistics, implied, change)
 
 
 def _scale_derivatives(

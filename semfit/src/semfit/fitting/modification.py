@@ -58,6 +58,10 @@ def modification_indices(objective: Objective, layout: Layout, theta: np.ndarray
     and paths of covariates among themselves (mi = 0), scales of latent responses, and what would not
     be identified (NaN). Equal parameters are no candidates: see `constraints.score_tests`.
 
+    With weights or clusters mi is s^2 over the variance of s, from the scores of what was drawn
+    independently (Boos 1992); it holds for such samples, and lavaan has none. epc is s / V all the
+    same.
+
     For a path into a covariate, information leaves out the moments of covariates, as lavaan's does:
     its mi is rough. sepc_all of a variance is epc over the implied variance (lavaan: the estimate);
     it is NaN for a covariance with a variable that has no residual variance.
@@ -125,7 +129,15 @@ def _score_tests(
     cross, alone = information[:k, k:], np.diag(information)[k:]
     left = alone - np.sum(cross * (inverse @ cross), axis=0)
     left = np.where(left > UNIDENTIFIED * alone, left, np.nan)
-    mi = score**2 / left
+    variance = left
+    if objective.designed:
+        index = np.concatenate([structure.which, k + owner])
+        meat = np.zeros_like(information)
+        add_matrix(meat, index, objective.extended_covariance(place, theta, new, reach))
+        meat[:k, :k] = objective.score_covariance(theta)
+        pull = np.vstack([-np.linalg.solve(free_information, cross), np.eye(len(rows))])
+        variance = np.where(np.isnan(left), np.nan, np.sum(pull * (meat @ pull), axis=0))
+    mi = score**2 / variance
     return pd.DataFrame({"mi": mi, "p": chi2.sf(mi, 1), "epc": score / left})
 
 

@@ -99,6 +99,10 @@ class Structure:
         Rows of the group's table that hold a free parameter.
     which : ndarray (k,)
         Place of that parameter in theta.
+    derived_places : ndarray
+        Places of the ordered variables whose residual variances follow from the rest.
+    mediator_rows, mediators : ndarray
+        Which of them predict others, and their places among the structural variables.
     """
 
     def __init__(self, layout: Layout, place: int, cov: np.ndarray, mean: np.ndarray) -> None:
@@ -117,6 +121,12 @@ class Structure:
         self._places = derivative_places(*free, self.p, self.m)
         self._exogenous = np.flatnonzero(table["exogenous"].to_numpy())
         self._derived = np.flatnonzero(table["derived"].to_numpy())
+        self._is_variance = self.kind[self._derived] != SCALE
+        own = self._derived[self._is_variance]
+        names = table["lhs"].to_numpy()[own]
+        self.derived_places = np.array([self.observed.index(name) for name in names], dtype=int)
+        inner = (self.kind[own] == LATENT) & np.isin(self.row[own], self.column[self.kind == PATH])
+        self.mediator_rows, self.mediators = np.flatnonzero(inner), self.row[own[inner]]
         self.fixed = np.nan_to_num(table["value"].to_numpy(dtype=float))
         self._names = table[["lhs", "op", "rhs"]].to_numpy()
         self.mean_structure = layout.mean_structure
@@ -212,30 +222,48 @@ class Structure:
             explained = np.einsum("ij,jk,ik->i", total, given, total) + np.diag(
                 residual.reshape(p, p)
             )
-            self._complete(values, explained, cov, latent_cov)
+            self._complete(values, explained, cov, latent_cov, cross_cov, total, inverse)
         return Implied(cov, mean, latent_cov, latent_mean, total, inverse, cross_cov, values)
 
     def _complete(
-        self, values: np.ndarray, explained: np.ndarray, cov: np.ndarray, latent_cov: np.ndarray
+        self,
+        values: np.ndarray,
+        explained: np.ndarray,
+        cov: np.ndarray,
+        latent_cov: np.ndarray,
+        cross_cov: np.ndarray,
+        total: np.ndarray,
+        inverse: np.ndarray,
     ) -> None:
         """Give each ordered variable what makes the variance of its scaled response 1.
 
         Given the covariates, the variance of the response is 1 / scale^2. Under "delta" its residual
-        variance follows: an ordered variable predicts nothing, no other moment depends on it. Under
-        "theta" its scale follows.
+        variance follows; that of a response that predicts others reaches them too, so they are found
+        together. Under "theta" its scale follows.
         """
-        scales = self.scales(values)
-        for row in self._derived:
+        rows, places = self._derived[self._is_variance], self.derived_places
+        gap = self.scales(values)[places] ** -2 - explained[places]
+        variance = np.linalg.solve(self.residual_reach(total), gap) if len(self.mediators) else gap
+        values[rows] = variance
+        in_eta = self.kind[rows] == LATENT
+        outer = self.row[rows[~in_eta]]
+        cov[outer, outer] += variance[~in_eta]
+        own, at = variance[in_eta], self.row[rows[in_eta]]
+        cov += (total[:, at] * own) @ total[:, at].T
+        latent_cov += (inverse[:, at] * own) @ inverse[:, at].T
+        cross_cov += (total[:, at] * own) @ inverse[:, at].T
+        explained = explained + total[:, at] ** 2 @ own
+        for row in self._derived[~self._is_variance]:
             i = self.row[row]
-            if self.kind[row] == SCALE:
-                values[row] = explained[i] ** -0.5 if explained[i].real > 0 else np.nan
-                continue
-            in_eta = self.kind[row] == LATENT
-            y = self.observed.index(self.structural[i]) if in_eta else i
-            values[row] = 1 / scales[y] ** 2 - explained[y]
-            cov[y, y] += values[row]
-            if in_eta:
-                latent_cov[i, i] += values[row]
+            values[row] = explained[i] ** -0.5 if explained[i].real > 0 else np.nan
+
+    def residual_reach(self, total: np.ndarray) -> np.ndarray:
+        """What each derived residual variance (columns) adds to the variances of their variables."""
+        rows = self._derived[self._is_variance]
+        reach = np.eye(len(rows), dtype=total.dtype)
+        in_eta = np.flatnonzero(self.kind[rows] == LATENT)
+        reach[:, in_eta] = total[np.ix_(self.derived_places, self.row[rows[in_eta]])] ** 2
+        return reach
 
     def scales(self, values: np.ndarray) -> np.ndarray:
         """The scale of each observed variable: 1, or the ~*~ parameter of an ordered one."""

@@ -170,10 +170,24 @@ class NormalObjective(Objective):
         implied = structure.implied(theta)
         own = structure.derivatives(implied)
         moments = pattern_moments(sample, implied.mean, implied.cov)
-        joined = Derivatives(
-            np.hstack([own.u, new.u]), np.hstack([own.v, new.v]), np.hstack([own.s, new.s])
-        )
+        joined = _joined(own, new)
         return -gradient_rows(sample, moments, new) / 2, expected_rows(sample, moments, joined)
+
+    def score_covariance(self, theta: np.ndarray) -> np.ndarray:
+        """Return the cross-product of the scores; see `Objective.score_covariance`."""
+        scores = self.casewise_scores(theta)
+        return scores.T @ scores
+
+    def extended_covariance(
+        self, place: int, theta: np.ndarray, new: Derivatives, reach: np.ndarray
+    ) -> np.ndarray:
+        """Return the cross-product of the scores of the rows of one group."""
+        structure, sample = self.structures[place], self.samples[place]
+        implied = structure.implied(theta)
+        joined = _joined(structure.derivatives(implied), new)
+        rows = casewise_rows(sample, implied.mean, implied.cov, joined)
+        scores = sample.design.independent(rows)
+        return scores.T @ scores
 
     def casewise_scores(self, theta: np.ndarray) -> np.ndarray:
         """Return the gradient of each row's log-likelihood: (n, k), rows group by group.
@@ -189,6 +203,13 @@ class NormalObjective(Objective):
             np.add.at(scores.T, structure.which, rows.T)
             result.append(sample.design.independent(scores))
         return np.concatenate(result)
+
+
+def _joined(own: Derivatives, new: Derivatives) -> Derivatives:
+    """Return the derivatives of free rows, then of further parameters."""
+    return Derivatives(
+        np.hstack([own.u, new.u]), np.hstack([own.v, new.v]), np.hstack([own.s, new.s])
+    )
 
 
 def as_sample(sample: Sample, mean: np.ndarray, cov: np.ndarray) -> Sample:

@@ -12,6 +12,7 @@ Who needs something of a fit's objective calls a method here and never asks whic
     moments                             names and derivatives of the moments (nested models)
     matching                            the same model, another model's moments as data
     extended                            information with further parameters (modification indices)
+    score_covariance                    of the score, where rows have weights or clusters
     group_fits, latent_covs             moments of each group (measures, residuals, problems)
 """
 
@@ -90,6 +91,24 @@ class Objective(ABC):
     def information(self, theta: np.ndarray) -> np.ndarray:
         """Return the expected information, of all rows: (k, k)."""
         return self.score(theta)[1] / 2
+
+    @property
+    def designed(self) -> bool:
+        """Whether rows have weights or clusters: tests of the score then rest on its covariance."""
+        return not all(sample.design.simple for sample in self.samples)
+
+    @abstractmethod
+    def score_covariance(self, theta: np.ndarray) -> np.ndarray:
+        """Return the covariance matrix of the score, from what was drawn independently: (k, k)."""
+
+    @abstractmethod
+    def extended_covariance(
+        self, place: int, theta: np.ndarray, new: Derivatives, reach: np.ndarray
+    ) -> np.ndarray:
+        """Return the covariance matrix of the score with further parameters of a group.
+
+        As the information of `extended`: (r + c, r + c).
+        """
 
     def untied(self) -> Self:
         """Return a copy in which each free row of the table has a parameter of its own."""

@@ -141,6 +141,11 @@ def score_tests(one: Fit) -> pd.DataFrame:
         ``lavTestScore(fit)``; for MLR and WLSMV not robust either, as there. The df of the last row
         leave out equalities that only identify the model, which lavaan counts.
 
+    Notes
+    -----
+    With weights or clusters the scores c that the free parameters leave over are compared with their
+    covariance matrix C, from what was drawn independently: c' C^- c (Boos 1992). lavaan has none.
+
     Raises
     ------
     ValueError
@@ -166,20 +171,21 @@ def score_tests(one: Fit) -> pd.DataFrame:
             "No parameters are equal: fit with equal=, give two parameters one label, or write "
             "a constraint (a == b)."
         )
-    score, information = _unrestricted(one, len(table))
     shared = np.zeros((len(table), owner.max() + 1))
     shared[np.arange(len(table)), owner] = 1.0
     allowed = constrained.free_directions(one.layout, one.point.theta)
     free = shared if allowed is None else shared @ allowed
+    scores = _unrestricted(one, free)
     rows: list[list[Any]] = []
     for row in later:
-        chisq, change = _released(score, information, np.c_[free, np.eye(len(table))[row]])
+        chisq, change = scores.released(np.c_[free, np.eye(len(table))[row]])
         first = int(np.flatnonzero(owner == owner[row])[0])
         gap = change[row] - change[first]
         rows.append([*table.loc[row, KEY], _written(table.loc[first]), chisq, 1, gap])
-    rows += _constraint_rows(one, score, information, shared)
-    chisq, _ = _released(score, information, np.eye(len(table)))
-    df = np.linalg.matrix_rank(_scaled(information), tol=RANK, hermitian=True) - free.shape[1]
+    rows += _constraint_rows(one, scores, shared)
+    chisq, _ = scores.released(np.eye(len(table)))
+    rank = np.linalg.matrix_rank(_scaled(scores.information), tol=RANK, hermitian=True)
+    df = rank - free.shape[1]
     rows.append(["", "", "", "", "all equalities", chisq, df, np.nan])
     columns = [*KEY, "released_from", "chisq", "df", "epc"]
     result = pd.DataFrame(rows, columns=columns)
@@ -189,16 +195,14 @@ def score_tests(one: Fit) -> pd.DataFrame:
     return result[order]
 
 
-def _constraint_rows(
-    one: Fit, score: np.ndarray, information: np.ndarray, shared: np.ndarray
-) -> Iterator[list[Any]]:
+def _constraint_rows(one: Fit, scores: _Scores, shared: np.ndarray) -> Iterator[list[Any]]:
     """Yield the row of each ``==`` constraint: released, with the others kept."""
     limits, theta = one.layout.restrictions, one.point.theta
     slopes, active = limits.equality_jacobian(theta), constrained.active_rows(limits, theta)
     for place, constraint in enumerate(limits.equalities):
         rest = np.concatenate([np.delete(slopes, place, axis=0), active])
         free = constrained.kernel(rest)
-        chisq, change = _released(score, information, shared @ free)
+        chisq, change = scores.released(shared @ free)
         gap = slopes[place] @ np.linalg.lstsq(shared, change, rcond=None)[0]
         left, right = (side.strip() for side in constraint.text.split("=="))
         yield [left, "==", right, "", "constraint", chisq, 1, gap]
@@ -210,23 +214,56 @@ def _written(row: pd.Series) -> str:
     return f"{text} ({row['group']})" if row["group"] else text
 
 
-def _unrestricted(one: Fit, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the score and expected information of every free row, none equal to another."""
+def _unrestricted(one: Fit, free: np.ndarray) -> _Scores:
+    """Return the score of every free row, none equal to another, and what it is compared with."""
     objective = one.objective.untied()
-    assert objective.k == n_rows
+    assert objective.k == len(free)
     theta = np.concatenate([one.point.theta[s.which] for s in one.objective.structures])
-    return -objective.score(theta)[0] / 2, objective.information(theta)
+    covariance = objective.score_covariance(theta) if objective.designed else None
+    score = -objective.score(theta)[0] / 2
+    return _Scores(score, objective.information(theta), covariance, free)
 
 
-def _released(
-    score: np.ndarray, information: np.ndarray, free: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """Return the chi-square, and the change of every row, of a step within the free directions."""
-    inner = free.T @ information @ free
-    scale = np.sqrt(np.diag(inner))
-    inverse = np.linalg.pinv(_scaled(inner), rcond=RANK, hermitian=True) / np.outer(scale, scale)
-    step = inverse @ (free.T @ score)
-    return float(score @ free @ step), free @ step
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """Derivatives of the log-likelihood to the rows of a table, and the directions that are free.
+
+    Attributes
+    ----------
+    score : ndarray (r,)
+    information : ndarray (r, r)
+    covariance : ndarray (r, r) or None
+        Of the score, where rows have weights or clusters.
+    free : ndarray (r, m)
+    """
+
+    score: np.ndarray
+    information: np.ndarray
+    covariance: np.ndarray | None
+    free: np.ndarray
+
+    def released(self, wider: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the chi-square, and the change of every row, of a step in wider directions (r, w)."""
+        step = _inverse(wider.T @ self.information @ wider) @ (wider.T @ self.score)
+        if self.covariance is None:
+            return float(self.score @ wider @ step), wider @ step
+        return self._by_covariance(wider), wider @ step
+
+    def _by_covariance(self, wider: np.ndarray) -> float:
+        """Return the chi-square of the scores that the free directions leave over."""
+        explained = _inverse(self.free.T @ self.information @ self.free)
+        left = wider - self.free @ (explained @ (self.free.T @ self.information @ wider))
+        scores = left.T @ self.score
+        scale = np.sqrt(np.diag(wider.T @ self.information @ wider))
+        spread = left.T @ self.covariance @ left / np.outer(scale, scale)
+        inverse = np.linalg.pinv(spread, rcond=RANK, hermitian=True) / np.outer(scale, scale)
+        return float(scores @ inverse @ scores)
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of a matrix, or what is nearest to one, whatever the units of its rows."""
+    scale = np.sqrt(np.diag(matrix))
+    return np.linalg.pinv(_scaled(matrix), rcond=RANK, hermitian=True) / np.outer(scale, scale)
 
 
 def _scaled(matrix: np.ndarray) -> np.ndarray:
