@@ -134,8 +134,8 @@ def test_ordered_mediators_have_the_minimum_of_lavaans_own_function(case):
         estimate, se = own.loc[(row["lhs"], row["op"], row["rhs"]), ["estimate", "se"]]
         assert estimate == pytest.approx(row["est"], abs=TOLERANCE), row
         assert se == pytest.approx(row["se"], abs=TOLERANCE), row
-    assert measure(fit, "chisq") == pytest.approx(exact["chisq"], rel=1e-8)
-    assert measure(fit, "chisq") <= answers("lavaan_0_7")[case]["measures"]["chisq"] + 1e-7
+    assert measure(fit, "chisq") == pytest.approx(exact["chisq"], rel=1e-6)
+    assert measure(fit, "chisq") <= answers("lavaan_0_7")[case]["measures"]["chisq"] + 1e-6
     assert exact["gap"] > 0.1  # how far lavaan's derivatives are from those of its moments
 
 

@@ -125,17 +125,17 @@ def _score_tests(
     score, rows_information = objective.extended(place, theta, new, reach)
     score = score[: len(rows)]  # what follows are second parts, without a score of their own
     information = np.zeros((k + len(rows), k + len(rows)))  # the free parameters come first
-    add_matrix(information, np.concatenate([structure.which, k + owner]), rows_information)
+    at = np.concatenate([structure.which, k + owner])
+    add_matrix(information, at, rows_information)
     cross, alone = information[:k, k:], np.diag(information)[k:]
     left = alone - np.sum(cross * (inverse @ cross), axis=0)
     left = np.where(left > UNIDENTIFIED * alone, left, np.nan)
     variance = left
     if objective.designed:
-        index = np.concatenate([structure.which, k + owner])
         meat = np.zeros_like(information)
-        add_matrix(meat, index, objective.extended_covariance(place, theta, new, reach))
+        add_matrix(meat, at, objective.extended_covariance(place, theta, new, reach))
         meat[:k, :k] = objective.score_covariance(theta)
-        pull = np.vstack([-np.linalg.solve(free_information, cross), np.eye(len(rows))])
+        pull = np.vstack([-inverse @ cross, np.eye(len(rows))])
         variance = np.where(np.isnan(left), np.nan, np.sum(pull * (meat @ pull), axis=0))
     mi = score**2 / variance
     return pd.DataFrame({"mi": mi, "p": chi2.sf(mi, 1), "epc": score / left})

@@ -141,15 +141,15 @@ def score_tests(one: Fit) -> pd.DataFrame:
         ``lavTestScore(fit)``; for MLR and WLSMV not robust either, as there. The df of the last row
         leave out equalities that only identify the model, which lavaan counts.
 
-    Notes
-    -----
-    With weights or clusters the scores c that the free parameters leave over are compared with their
-    covariance matrix C, from what was drawn independently: c' C^- c (Boos 1992). lavaan has none.
-
     Raises
     ------
     ValueError
         No solution, or no equality.
+
+    Notes
+    -----
+    With weights or clusters the scores c that the free parameters leave over are compared with their
+    covariance matrix C, from what was drawn independently: c' C^- c (Boos 1992). lavaan has none.
 
     Examples
     --------
