@@ -12,6 +12,7 @@ from semfit.fitting.constrained import kernel
 from semfit.fitting.inference import invert
 from semfit.syntax.restrictions import Restrictions
 from semfit.syntax.terms import Constraint
+from semfit.testing.compare import difference
 
 
 def restrictions(*texts, definitions=(), bounds=None):
@@ -47,7 +48,7 @@ def test_bounds_are_inequalities_that_come_last():
     np.testing.assert_allclose(limits.inequality_values(theta), [0.1, 0.2, 1.4, 0.6])
     np.testing.assert_allclose(limits.inequality_values(theta, bounds=False), [0.1])
     np.testing.assert_array_equal(limits.inequality_jacobian(theta)[-1], [0, 0, -1])
-    assert limits.text() == "a > b; p >= 0; r >= -1; r <= 1"
+    assert limits.text() == "a > b; p > 0; r > -1; r < 1"
 
 
 def test_a_layout_without_restrictions_has_none():
@@ -200,3 +201,178 @@ def test_score_tests_are_lavaans(compared):
     theirs = theirs[~theirs["lhs"].str.startswith(".p")].reset_index(drop=True)
     assert len(ours) == len(theirs)
     np.testing.assert_allclose(ours["chisq"], theirs["X2"], rtol=2e-4, atol=2e-4)
+
+
+def test_differences_from_the_model_without_constraints_are_lavaans(compared):
+    name, fit, case, close = compared
+    if not case["nested"]:
+        return
+    lines = [line for line in case["model"].splitlines() if not {"==", "<", ">"} & {*line.split()}]
+    larger = fitted(case | {"model": "\n".join(lines)})
+    found = difference(larger, fit)
+    assert found.df == case["nested"]["df"], name
+    np.testing.assert_allclose(found.chisq, case["nested"]["chisq"], rtol=1e-4)
+
+
+def test_wald_tests_are_lavaans(compared):
+    _, fit, case, close = compared
+    if case["wald"]:
+        ours = sem.wald(fit, case["wald"]["constraints"]).iloc[0]
+        assert ours["df"] == case["wald"]["df"]
+        np.testing.assert_allclose(ours["chisq"], case["wald"]["chisq"], rtol=1e-4)
+
+
+# ---- what must be the same, however it is written ------------------------------------------------
+
+HS = pd.read_csv(REFERENCE / "estimators" / "data_hs.csv")
+GAPS = pd.read_csv(REFERENCE / "estimators" / "data_hsmiss.csv")
+ITEMS = pd.read_csv(REFERENCE / "estimators" / "data_hscat.csv")
+WAYS = {
+    "ML": (HS, {"estimator": "ML"}),
+    "fiml": (GAPS, {"estimator": "MLR", "missing": "fiml"}),
+    "WLSMV": (ITEMS, {"estimator": "WLSMV", "ordered": [f"x{i}" for i in range(1, 7)]}),
+}
+TWO = "visual =~ x1 + {}*x2 + {}*x3\ntextual =~ x4 + x5 + x6\ntextual ~ {}*visual\n"
+
+
+def both(way, one, other):
+    data, options = WAYS[way]
+    fits = [sem.fit(sem.read_model(text), data, **options) for text in (one, other)]
+    assert all(fit.converged for fit in fits)
+    return fits
+
+
+def assert_same(first, second, columns=("estimate", "se", "std_all", "std_se")):
+    for column in ("standard", "scaled", "robust"):
+        np.testing.assert_allclose(first.measures[column], second.measures[column], rtol=1e-6)
+    for column in columns:
+        np.testing.assert_allclose(
+            first.estimates[column], second.estimates[column], rtol=2e-6, atol=1e-8, err_msg=column
+        )
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_equal_by_constraint_is_equal_by_label(way):
+    constrained, shared = both(way, TWO.format("a", "b", "p") + "a == b", TWO.format("a", "a", "p"))
+    assert_same(constrained, shared)
+    released, expected = sem.score_tests(constrained), sem.score_tests(shared)
+    np.testing.assert_allclose(released["chisq"], expected["chisq"], rtol=1e-6)
+    np.testing.assert_allclose(np.abs(released["epc"][:1]), np.abs(expected["epc"][:1]), rtol=1e-6)
+    ours, theirs = constrained.modification_indices, shared.modification_indices
+    np.testing.assert_allclose(ours["mi"], theirs["mi"], rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_zero_by_constraint_is_fixed_at_zero(way):
+    constrained, fixed = both(way, TWO.format("a", "b", "p") + "p == 0", TWO.format("a", "b", 0))
+    assert_same(constrained, fixed)
+
+
+CODED = "visual =~ NA*x1 + a*x1 + b*x2 + c*x3\ntextual =~ x4 + x5 + x6\ntextual ~ p*visual\n"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "unit", ["a + b + c == 3", "a*b*c == 1", "visual ~~ v*visual\nv == 1", "a^2 + b^2 + c^2 == 2"]
+)
+def test_any_unit_of_a_factor_gives_the_same_fit(way, unit):
+    written = "visual ~~ visual\n" if "visual" in unit else ""  # in the same order
+    coded, marker = both(way, CODED + unit, TWO.format("l2", "l3", "p") + written)
+    assert_same(coded, marker, ("std_all", "std_se"))
+    free = ~coded.estimates["lhs"].isin(["visual"]) & ~coded.estimates["rhs"].isin(["visual"])
+    for column in ("estimate", "se"):
+        np.testing.assert_allclose(
+            coded.estimates[column][free].sort_index(),
+            marker.estimates[column][free.reindex(marker.estimates.index)],
+            rtol=1e-5,
+        )
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e5])
+def test_units_of_the_variables_do_not_matter(size):
+    data = HS.assign(x2=HS["x2"] * size, x6=HS["x6"] / size)
+    text = TWO.format("a", "b", "p") + "x2 ~~ v*x2\n"
+    plain = sem.fit(sem.read_model(text + "a == b^2\nv > 1.2"), HS)
+    rows = sem.fit(sem.read_model(text + f"a/{size} == b^2\nv > {1.2 * size**2}"), data)
+    assert plain.converged and rows.converged
+    np.testing.assert_allclose(rows.estimates["std_all"], plain.estimates["std_all"], rtol=1e-5)
+    np.testing.assert_allclose(rows.test.chisq, plain.test.chisq, rtol=1e-8)
+    bound = rows.estimates.query("label == 'v'").iloc[0]
+    assert bound["estimate"] == pytest.approx(1.2 * size**2) and np.isnan(bound["se"])
+
+
+def test_equal_across_groups_by_constraint_or_by_label():
+    text = "visual =~ x1 + c(a1, {})*x2 + x3\nx9 ~ c(p1, p2)*visual\n{}"
+    options = {"estimator": "MLR", "group": "school"}
+    by_label = sem.fit(sem.read_model(text.format("a1", "")), HS, **options)
+    by_constraint = sem.fit(sem.read_model(text.format("a2", "a1 == a2")), HS, **options)
+    assert_same(by_constraint, by_label)
+
+
+def test_a_constraint_that_holds_with_inequality_changes_nothing():
+    free, limited = both("ML", TWO.format("a", "b", "p"), TWO.format("a", "b", "p") + "a < 0.9")
+    assert_same(limited, free)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_active_inequality_is_an_equality_but_in_degrees_of_freedom(way):
+    text = TWO.format("a", "b", "p")
+    inequality, equality = both(way, text + "a > 1.1", text + "a == 1.1")
+    np.testing.assert_allclose(inequality.vcov, equality.vcov, atol=1e-9)
+    assert inequality.test.chisq == pytest.approx(equality.test.chisq, rel=1e-9)
+    assert equality.test.df == inequality.test.df + 1
+
+
+def test_a_bound_keeps_a_variance_above_zero():
+    free = sem.fit(sem.read_model("f =~ x1 + x2 + x3\nf ~ x4\nx4 ~~ x9\nx9 ~ f"), HS)
+    low = float(free.estimates.query("lhs == 'x1' and op == '~~'")["estimate"].iloc[0]) + 0.1
+    bounded = sem.fit(
+        sem.read_model(f"f =~ x1 + x2 + x3\nf ~ x4\nx4 ~~ x9\nx9 ~ f\nx1 ~~ lower({low})*x1"), HS
+    )
+    row = bounded.estimates.query("lhs == 'x1' and op == '~~'").iloc[0]
+    assert bounded.converged and row["estimate"] == pytest.approx(low, abs=1e-9)
+    assert bounded.test.chisq > free.test.chisq and bounded.test.df == free.test.df
+    assert np.isfinite(row["se"])  # as lavaan's, a bound is not in the covariance matrix
+
+
+# ---- what follows from a fit ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["ML", "WLSMV"])
+def test_every_draw_of_the_bootstrap_obeys(way):
+    data, options = WAYS[way]
+    text = TWO.format("a", "b", "p") + "a == b + 0.1\np*a > 0.45\n"
+    fit = sem.fit(sem.read_model(text), data, **options)
+    boot = sem.bootstrap(fit, 40, n_jobs=1, interval="percentile", progress=False)
+    draws = boot.draws.dropna()
+    assert len(draws) > 30
+    np.testing.assert_allclose(draws["a"], draws["b"] + 0.1, atol=1e-8)
+    assert (draws["p"] * draws["a"] > 0.45 - 1e-7).all()
+
+
+def test_monte_carlo_draws_obey_linear_constraints():
+    text = TWO.format("a", "b", "p") + "a == b\np == 0.5\ngap := a - b\npath := p\nab := a*b"
+    fit = sem.fit(sem.read_model(text), HS)
+    table = sem.monte_carlo(fit, draws=1000).set_index("name")
+    np.testing.assert_allclose(table.loc["gap", ["ci_low", "ci_high"]].astype(float), 0, atol=1e-9)
+    np.testing.assert_allclose(table.loc["path", ["ci_low", "ci_high"]].astype(float), 0.5)
+    assert table.loc["ab", "mc_se"] == pytest.approx(fit.defined.set_index("name").loc["ab", "se"], rel=0.1)
+
+
+def test_constraints_identify_and_what_they_leave_open_is_refused():
+    with pytest.raises(ValueError, match="visual has no unit"):
+        sem.fit(sem.read_model(CODED), HS)
+    with pytest.raises(ValueError, match="cannot be told apart"):
+        sem.fit(sem.read_model(CODED + "a == b"), HS)
+
+
+def test_constraints_that_cannot_be_met_are_refused():
+    with pytest.raises(ValueError, match="together: a > 2; a < 1"):
+        sem.fit(sem.read_model(TWO.format("a", "b", "p") + "a > 2\na < 1"), HS)
+
+
+def test_compare_knows_that_a_constrained_model_is_nested():
+    free, limited = both("ML", TWO.format("a", "b", "p"), TWO.format("a", "b", "p") + "a == b^2")
+    table = sem.compare({"free": free, "limited": limited})
+    assert table["nested"].tolist() == ["", "yes"] and table["df_diff"].iloc[1] == 1
+    assert table["chisq_diff"].iloc[1] == pytest.approx(limited.test.chisq - free.test.chisq)

@@ -56,6 +56,7 @@ MESSAGES: dict[str, str] = {
     "not_identified": "not identified at the solution (information singular)",
     "no_scaled_chisq": "no scaled chi-square: its correction is not positive",
     "saturated_model": "saturated model (df = 0)",
+    "constraint_at_limit": "an inequality or bound is at its limit",
     "correlation_beyond_one": "correlation beyond 1 ({value:.3f})",
     "loading_beyond_one": "standardised loading beyond 1 ({value:.3f})",
     "path_beyond_one": "standardised path beyond 1 ({value:.3f})",
@@ -83,6 +84,8 @@ MESSAGES: dict[str, str] = {
     "look_near_zero": "look for loadings or covariances near zero: a factor needs three that are not",
     "more_rows_or_standard": "use more rows or fewer parameters, or report the standard chi-square",
     "judge_by_estimates": "it fits any data: judge it by its estimates",
+    "limit_and_chisq": "the data would go beyond it: see what the fit is without it; the p-value of "
+    "chi-square is too large",
     "join_or_free_less": "the two may be one variable: join them, or free less",
     "drop_cross_loading": "its factors overlap: look at their correlation, and drop a cross-loading",
     "drop_or_join_predictor": "its predictors overlap: look at their correlations, and drop or join "
@@ -122,6 +125,8 @@ MESSAGES: dict[str, str] = {
     "match_not_converged": "the search for equal moments did not converge",
     "not_nested": "not nested: the larger model cannot imply the same moments",
     "equivalent_models": "equivalent models: they imply the same moments, with as many parameters",
+    "inequality_only": "the models differ by an inequality or bound only, which is no degree of freedom",
+    "inequality_at_limit": "an inequality or bound is at its limit: p is too large",
     "restricted_fits_better": "the restricted model fits better: the larger one is not at its best "
     "solution",
     "scaling_2001_not_positive": "the scaling of 2001 is not positive ({scaling:.3f})",

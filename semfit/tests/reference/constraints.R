@@ -130,6 +130,23 @@ score_tests <- function(fit) {
   list(total = as.list(as.data.frame(tests$test)[c("X2", "df")]),
     uni = if (!is.null(tests$uni)) { t <- as.data.frame(tests$uni); class(t) <- "data.frame"; t[c("lhs", "op", "rhs", "X2")] })
 }
+# the same model without its constraints, against it; lavaan's delta method of Satorra (2000) knows linear ones only
+NESTED <- c("linear", "mlr_linear", "mlr_nonlinear", "mlr_grouped", "fiml_linear", "fiml_nonlinear", "ordered_linear",
+  "ordered_grouped")
+nested <- function(name, fit) {
+  if (!name %in% NESTED) return(NULL)
+  case <- CASES[[name]]
+  lines <- strsplit(case$model, "\n")[[1]]
+  case$model <- paste(lines[!grepl("==|<|>", lines)], collapse = "\n")
+  test <- as.data.frame(lavTestLRT(fit_case(case), fit))
+  as.list(setNames(test[2, c("Chisq diff", "Df diff")], c("chisq", "df")))
+}
+WALD <- list(linear = "a == 0.7", mlr_nonlinear = "p == r; q == 0.1", ordered_linear = "a == 0.7", grouped = "gap == 0.2")
+wald <- function(name, fit) {
+  if (!name %in% names(WALD)) return(NULL)
+  test <- lavTestWald(fit, gsub("; ", "\n", WALD[[name]]))
+  list(constraints = WALD[[name]], chisq = test$stat, df = test$df)
+}
 reference <- function(name) {
   case <- CASES[[name]]
   fit <- fit_case(case)
@@ -143,7 +160,7 @@ reference <- function(name) {
     estimates = table_of(parameterEstimates(fit), c("lhs", "op", "rhs", "group", "label", "est", "se", "z")),
     standardized = table_of(standardizedSolution(fit), c("lhs", "op", "rhs", "group", "est.std", "se")),
     modindices = table_of(modificationIndices(fit), c("lhs", "op", "rhs", "group", "mi", "epc")),
-    score = score_tests(fit)))
+    score = score_tests(fit), nested = nested(name, fit), wald = wald(name, fit)))
 }
 write(toJSON(sapply(names(CASES), reference, simplify = FALSE), digits = I(12), auto_unbox = TRUE, na = "null"),
   file.path(OUT, "constraints.json"))

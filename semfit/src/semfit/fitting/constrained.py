@@ -77,7 +77,10 @@ class Reduced:
 
     def value(self, x: np.ndarray) -> float:
         """Return the value at x."""
-        return self.objective.value(self.theta(x))
+        try:
+            return self.objective.value(self.theta(x))
+        except np.linalg.LinAlgError:  # far away: no model
+            return np.inf
 
     def score(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return gradient and expected Hessian to x."""
@@ -108,9 +111,19 @@ def free_directions(layout: Layout, theta: np.ndarray) -> np.ndarray | None:
 
 def active_rows(limits: Restrictions, theta: np.ndarray, bounds: bool = False) -> np.ndarray:
     """Return the derivatives of the inequalities that hold with equality, (m, k)."""
+    return limits.inequality_jacobian(theta, bounds)[_active(limits, theta, bounds)]
+
+
+def at_limit(limits: Restrictions, theta: np.ndarray) -> list[str]:
+    """Return the inequalities and bounds that hold with equality, as text."""
+    active = _active(limits, theta, bounds=True)
+    return [text for text, here in zip(limits.inequality_texts(), active, strict=True) if here]
+
+
+def _active(limits: Restrictions, theta: np.ndarray, bounds: bool) -> np.ndarray:
     rows = limits.inequality_jacobian(theta, bounds)
     values = limits.inequality_values(theta, bounds)
-    return rows[values <= ACTIVE * (np.abs(rows) @ np.abs(theta))]
+    return values <= ACTIVE * (np.abs(rows) @ np.abs(theta))
 
 
 def equality_directions(layout: Layout, theta: np.ndarray) -> np.ndarray | None:
@@ -246,23 +259,31 @@ def _programmed(
     kept = _independent(limits.equality_jacobian(at) * unit)
     steps = 0
     for _ in range(2):  # the second time in the coordinates of the first end
-        programme = Programme(_whitened(objective, at, unit), limits, kept)
+        programme = Programme(_whitened(objective, limits, at, unit), limits, kept)
         x, more = _sequential(programme)
         at, steps = programme.reduced.theta(x), steps + more
         if not np.isfinite(objective.value(at)):
             return at, steps, False
-    programme = Programme(_whitened(objective, at, unit), limits, kept)
+    programme = Programme(_whitened(objective, limits, at, unit), limits, kept)
     x, more, converged = _polished(programme)
     theta = programme.reduced.theta(x)
     theta[np.abs(theta) < ROUNDING * unit] = 0.0  # a bound of 0 is met exactly
     return theta, steps + more, converged and limits.met(theta, unit)
 
 
-def _whitened(objective: Objective, at: np.ndarray, unit: np.ndarray) -> Reduced:
-    """Return the objective in coordinates in which half its expected Hessian at `at` is about I."""
+def _whitened(
+    objective: Objective, limits: Restrictions, at: np.ndarray, unit: np.ndarray
+) -> Reduced:
+    """Return the objective in coordinates in which half its expected Hessian at `at` is about I.
+
+    Equalities are added to it: they may be what identifies the model.
+    """
     if not np.isfinite(objective.value(at)):
         return Reduced(objective, at, np.diag(unit))
-    values, vectors = np.linalg.eigh(objective.score(at)[1] / 2 * np.outer(unit, unit))
+    rows = limits.equality_jacobian(at) * unit
+    rows /= _lengths(rows)[:, None]
+    information = objective.score(at)[1] / 2 * np.outer(unit, unit)
+    values, vectors = np.linalg.eigh(information + rows.T @ rows)
     least = LEAST * max(values.max(), np.finfo(float).tiny)
     return Reduced(objective, at, unit[:, None] * vectors / np.sqrt(np.maximum(values, least)))
 

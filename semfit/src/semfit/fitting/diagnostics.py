@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from semfit.fitting import constrained
 from semfit.fitting.estimator import Estimator, Options, Tested
 from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found
@@ -91,6 +92,7 @@ def problem_table(ending: Ending) -> pd.DataFrame:
         for label, latent in zip(ending.layout.groups, latent_covs, strict=True):
             estimates = ending.estimates[ending.estimates["group"] == label]
             rows += _not_positive_definite(ending.layout.model, latent, estimates, label)
+        rows += _at_limits(ending)
     rows += [*_few_cases(ending), *_dropped(ending), *_missing(ending), *_data(ending)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -123,7 +125,7 @@ def _listed(names: Sequence[Part]) -> Part:
 
 
 def _search_problems(ending: Ending) -> Iterator[Row]:
-    tested, n, k = ending.tested, ending.objective.n, ending.objective.k
+    tested, n, k = ending.tested, ending.objective.n, _estimated(ending)
     for label, _, sample in ending.groups():
         if sample.em_steps < 0:
             *pair, share = rarest_pair(sample, ending.layout.model.observed)
@@ -155,12 +157,16 @@ def flat_direction(ending: Ending) -> tuple[list[str], float]:
 
     Parameters in units of their information, so that 1 is what independent ones would have.
     """
-    hessian = ending.objective.score(ending.found.theta)[1]
+    theta = ending.found.theta
+    hessian = ending.objective.score(theta)[1]
     if not np.isfinite(hessian).all():
         return [], np.nan
     scale = _root(hessian)
-    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
-    return involved_in(vectors[:, :1].T, ending.layout, TAKES_PART), values[0]
+    free = constrained.equality_directions(ending.layout, theta)
+    basis = np.eye(len(theta)) if free is None else np.linalg.qr(scale[:, None] * free)[0]
+    values, vectors = np.linalg.eigh(basis.T @ (hessian / np.outer(scale, scale)) @ basis)
+    direction = basis @ vectors[:, 0]
+    return involved_in(direction[None], ending.layout, TAKES_PART), values[0]
 
 
 def _root(hessian: np.ndarray) -> np.ndarray:
@@ -180,6 +186,7 @@ def diverging(ending: Ending) -> tuple[Message, Message]:
         return message("start_improper"), SIMPLIFY
     if eigenvalue > FLAT:
         gradient, hessian = ending.objective.score(theta)
+        gradient = constrained.along(layout, theta, gradient)
         steepest = np.argsort(-np.abs(gradient) / _root(hessian), kind="stable")[:3]
         names = [layout.parameters[i] for i in sorted(steepest)]
         return message("largest_gradient", parameters=_with_values(ending, names)), SIMPLIFY
@@ -225,6 +232,13 @@ def _improper(estimates: pd.DataFrame) -> Iterator[Row]:
         elif row.op == "~" and (row.lhs, row.group) not in heywood:
             step = message("drop_or_join_predictor")
             yield _row("note", "path_beyond_one", where, step, value=value)
+
+
+def _at_limits(ending: Ending) -> Iterator[Row]:
+    """Yield the inequalities and bounds that hold the estimates back."""
+    limits = constrained.at_limit(ending.layout.restrictions, ending.found.theta)
+    if limits:
+        yield _row("note", "constraint_at_limit", _listed(limits), message("limit_and_chisq"))
 
 
 def _opposite(estimates: pd.DataFrame) -> Iterator[Row]:
@@ -276,8 +290,12 @@ def _not_positive_definite(
 # ---- cases ---------------------------------------------------------------------------------------
 
 
+def _estimated(ending: Ending) -> int:
+    return constrained.free_parameters(ending.layout, ending.found.theta)
+
+
 def _few_cases(ending: Ending) -> Iterator[Row]:
-    n, k = ending.objective.n, ending.objective.k
+    n, k = ending.objective.n, _estimated(ending)
     where = message("rows_and_parameters", n=n, k=k)
     if n < CASES_PER_PARAMETER * k:
         step = message("compare_smaller_model", limit=CASES_PER_PARAMETER)

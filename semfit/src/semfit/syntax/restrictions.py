@@ -23,9 +23,9 @@ STEP = 1e-20  # of the complex step
 SAME = 1e-9  # largest difference of derivatives at two points that are those of a line
 RANK = 1e-9  # of singular values, relative to the largest, rows of length 1
 MET = 1e-8  # largest violation that is one of rounding, for parameters in their units
-FLAT = 1e-2  # a slope so much smaller than elsewhere is none
-ROUGH = 1e-5  # a violation so small may be of a constraint without slope
+FLAT = 1e-2  # where a constraint cannot be met, a slope so much smaller than elsewhere is why
 FAR = 1e6  # instead of a violation that cannot be computed
+STEPS = 30  # to the nearest such values
 TRIES = 10  # points from which values that meet all restrictions are sought
 POINTS = 4  # random points at which derivatives are compared
 SEED = 20121001
@@ -148,6 +148,9 @@ class Restrictions:
         unit : ndarray (k,)
             Units of the parameters, in which distance is counted.
         """
+        theta = self._stepped(theta, unit)
+        if self.met(theta, unit):
+            return theta
         rows = self.violation_jacobian(theta) * unit
         size = np.linalg.norm(rows, axis=1)
         size[~(size > 0)] = 1.0
@@ -163,6 +166,18 @@ class Restrictions:
         start, ends = np.zeros(self.k), dict.fromkeys(("xtol", "ftol", "gtol"), 1e-15)
         return theta + unit * least_squares(gaps, start, slopes, **ends).x
 
+    def _stepped(self, theta: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        """Go to the restrictions by Gauss and Newton's steps, the shortest there are."""
+        for _ in range(STEPS):
+            gaps, rows = self.violation(theta), self.violation_jacobian(theta) * unit
+            if not (np.isfinite(gaps).all() and np.isfinite(rows).all()):
+                break
+            new = theta - unit * np.linalg.lstsq(rows, gaps, rcond=RANK)[0]
+            if not np.linalg.norm(self.violation(new)) < np.linalg.norm(gaps):
+                break
+            theta = new
+        return theta
+
     def possible(self, start: np.ndarray, unit: np.ndarray) -> np.ndarray:
         """Return values near `start` that meet all restrictions.
 
@@ -176,22 +191,24 @@ class Restrictions:
         spread = np.maximum(np.abs(start), unit)
         for theta in (start, *(start + spread * draws)):
             found = theta if self.met(theta, unit) else self.nearest(theta, unit)
-            if np.abs(self.violation(found)).max(initial=0) < np.abs(ROUGH * spread).max():
-                self._check_slopes(found, start + spread * draws[0])
             if self.met(found, unit):
+                self._check_slopes(found, start + spread * draws[0], MET)
                 return found
+        self._check_slopes(found, start + spread * draws[0], FLAT)
         raise ValueError(
             f"No values of the parameters meet the constraints together: {self.text()}. Check "
             "their signs and numbers, or leave one out."
         )
 
-    def _check_slopes(self, at: np.ndarray, elsewhere: np.ndarray) -> None:
+    def _check_slopes(self, at: np.ndarray, elsewhere: np.ndarray, least: float) -> None:
         """Refuse an equality such as (a - b)^2 == 0: it says nothing where it holds."""
         here, there = (
             np.linalg.norm(self.equality_jacobian(theta), axis=1) for theta in (at, elsewhere)
         )
-        for constraint, slope, other in zip(self.equalities, here, there, strict=True):
-            if slope < FLAT * other:
+        gaps = self.equality_values(at) / self.equality_values(elsewhere)
+        flat = (here < least * there) & (np.abs(gaps) < least)
+        for constraint, is_flat in zip(self.equalities, flat, strict=True):
+            if is_flat:
                 raise ValueError(
                     f"Constraint {constraint.text!r} does not change with the parameters where it "
                     "holds: write it without powers or products that are 0 there ('a == b')."
@@ -199,11 +216,15 @@ class Restrictions:
 
     def text(self) -> str:
         """Return the constraints as they were written, and the bounds."""
-        texts = [c.text for c in (*self.equalities, *self.inequalities)]
-        for name, low, high in zip(self.parameters, self.lower, self.upper, strict=True):
-            texts += [f"{name} >= {low:g}"] if np.isfinite(low) else []
-            texts += [f"{name} <= {high:g}"] if np.isfinite(high) else []
-        return "; ".join(texts)
+        return "; ".join([*(c.text for c in self.equalities), *self.inequality_texts()])
+
+    def inequality_texts(self) -> list[str]:
+        """Return the inequalities as they were written, and the bounds, in their order."""
+        texts = [c.text for c in self.inequalities]
+        for sign, bounds in ((">", self.lower), ("<", self.upper)):
+            pairs = zip(self.parameters, bounds, strict=True)
+            texts += [f"{name} {sign} {bound:g}" for name, bound in pairs if np.isfinite(bound)]
+        return texts
 
     # ---- evaluation ------------------------------------------------------------------------------
 

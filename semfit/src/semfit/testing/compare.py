@@ -294,7 +294,9 @@ def nested_in(small: Fit, large: Fit) -> tuple[str, Message | None]:
             return "unknown", message("match_not_converged")
         return "no", message("not_nested")
     if degrees_of_freedom(small) <= degrees_of_freedom(large):
-        return "no", message("equivalent_models")
+        same = abs(its_test(small).chisq - its_test(large).chisq) <= NESTED * small.n_used
+        limited = not same and _limits(small)
+        return "no", message("inequality_only" if limited else "equivalent_models")
     return "yes", None
 
 
@@ -398,7 +400,14 @@ def chisq_difference(large: Fit, small: Fitted, method: str = "default") -> Diff
     reason = result.reason
     if chisq < -NESTED * large.n_used:
         reason = message("restricted_fits_better")
+    elif reason is None and _limits(small):
+        reason = message("inequality_at_limit")
     return replace(result, p=float(chi2.sf(result.chisq, df)), reason=reason)
+
+
+def _limits(one: Fitted) -> list[str]:
+    """Return the inequalities and bounds of a fit that are at their limit."""
+    return constrained.at_limit(one.layout.restrictions, one.point.theta)
 
 
 def its_test(one: Fitted) -> inference.Test:

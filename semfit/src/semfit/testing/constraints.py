@@ -173,8 +173,9 @@ def score_tests(one: Fit) -> pd.DataFrame:
         )
     shared = np.zeros((len(table), owner.max() + 1))
     shared[np.arange(len(table)), owner] = 1.0
-    allowed = constrained.free_directions(one.layout, one.point.theta)
-    free = shared if allowed is None else shared @ allowed
+    limits, theta = one.layout.restrictions, one.point.theta
+    active = constrained.active_rows(limits, theta, bounds=True)
+    free = shared @ constrained.kernel(np.concatenate([limits.equality_jacobian(theta), active]))
     scores = _unrestricted(one, free)
     rows: list[list[Any]] = []
     for row in later:
@@ -183,9 +184,10 @@ def score_tests(one: Fit) -> pd.DataFrame:
         gap = change[row] - change[first]
         rows.append([*table.loc[row, KEY], _written(table.loc[first]), chisq, 1, gap])
     rows += _constraint_rows(one, scores, shared)
-    chisq, _ = scores.released(np.eye(len(table)))
-    rank = np.linalg.matrix_rank(_scaled(scores.information), tol=RANK, hermitian=True)
-    df = rank - free.shape[1]
+    every = constrained.kernel(active @ np.linalg.pinv(shared))
+    chisq, _ = scores.released(every)
+    inner = _scaled(every.T @ scores.information @ every)
+    df = np.linalg.matrix_rank(inner, tol=RANK, hermitian=True) - free.shape[1]
     rows.append(["", "", "", "", "all equalities", chisq, df, np.nan])
     columns = [*KEY, "released_from", "chisq", "df", "epc"]
     result = pd.DataFrame(rows, columns=columns)
@@ -198,7 +200,8 @@ def score_tests(one: Fit) -> pd.DataFrame:
 def _constraint_rows(one: Fit, scores: _Scores, shared: np.ndarray) -> Iterator[list[Any]]:
     """Yield the row of each ``==`` constraint: released, with the others kept."""
     limits, theta = one.layout.restrictions, one.point.theta
-    slopes, active = limits.equality_jacobian(theta), constrained.active_rows(limits, theta)
+    slopes = limits.equality_jacobian(theta)
+    active = constrained.active_rows(limits, theta, bounds=True)
     for place, constraint in enumerate(limits.equalities):
         rest = np.concatenate([np.delete(slopes, place, axis=0), active])
         free = constrained.kernel(rest)
