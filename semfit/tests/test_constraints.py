@@ -204,7 +204,7 @@ def test_score_tests_are_lavaans(compared):
 
 
 def test_differences_from_the_model_without_constraints_are_lavaans(compared):
-    name, fit, case, close = compared
+    name, fit, case, _ = compared
     if not case["nested"]:
         return
     lines = [line for line in case["model"].splitlines() if not {"==", "<", ">"} & {*line.split()}]
@@ -215,7 +215,7 @@ def test_differences_from_the_model_without_constraints_are_lavaans(compared):
 
 
 def test_wald_tests_are_lavaans(compared):
-    _, fit, case, close = compared
+    _, fit, case, _ = compared
     if case["wald"]:
         ours = sem.wald(fit, case["wald"]["constraints"]).iloc[0]
         assert ours["df"] == case["wald"]["df"]
@@ -338,7 +338,7 @@ def test_a_bound_keeps_a_variance_above_zero():
 # ---- what follows from a fit ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", ["ML", "WLSMV"])
+@pytest.mark.parametrize("way", ["ML", pytest.param("WLSMV", marks=pytest.mark.slow)])
 def test_every_draw_of_the_bootstrap_obeys(way):
     data, options = WAYS[way]
     text = TWO.format("a", "b", "p") + "a == b + 0.1\np*a > 0.45\n"
@@ -356,7 +356,9 @@ def test_monte_carlo_draws_obey_linear_constraints():
     table = sem.monte_carlo(fit, draws=1000).set_index("name")
     np.testing.assert_allclose(table.loc["gap", ["ci_low", "ci_high"]].astype(float), 0, atol=1e-9)
     np.testing.assert_allclose(table.loc["path", ["ci_low", "ci_high"]].astype(float), 0.5)
-    assert table.loc["ab", "mc_se"] == pytest.approx(fit.defined.set_index("name").loc["ab", "se"], rel=0.1)
+    assert table.loc["ab", "mc_se"] == pytest.approx(
+        fit.defined.set_index("name").loc["ab", "se"], rel=0.1
+    )
 
 
 def test_constraints_identify_and_what_they_leave_open_is_refused():

@@ -316,14 +316,15 @@ def _sequential(programme: Programme) -> tuple[np.ndarray, int]:
         size = _lengths(rows(x))
         if len(size):
             limits.append(_limit(kind, values, rows, size))
-    found = minimize(
-        lambda x: (reduced.value(x) - offset) / 2,
-        x,
-        jac=lambda x: reduced.score(x)[0] / 2,
-        method="SLSQP",
-        constraints=limits,
-        options={"maxiter": STEPS * 5, "ftol": NEAR},
-    )
+
+    def half(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return (reduced.value(x) - offset) / 2, reduced.score(x)[0] / 2
+
+    options = {"maxiter": STEPS * 5, "ftol": NEAR}
+    try:
+        found = minimize(half, x, jac=True, method="SLSQP", constraints=limits, options=options)
+    except np.linalg.LinAlgError:  # far away, where there is no model
+        return x, 0
     return found.x, int(found.nit)
 
 
