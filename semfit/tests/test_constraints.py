@@ -303,7 +303,8 @@ def test_units_of_the_variables_do_not_matter(size):
 
 def test_equal_across_groups_by_constraint_or_by_label():
     text = "visual =~ x1 + c(a1, {})*x2 + x3\nx9 ~ c(p1, p2)*visual\n{}"
-    options = {"estimator": "MLR", "group": "school"}
+    order = ["Pasteur", "Grant-White"]
+    options = {"estimator": "MLR", "group": "school", "groups": order}
     by_label = sem.fit(sem.read_model(text.format("a1", "")), HS, **options)
     by_constraint = sem.fit(sem.read_model(text.format("a2", "a1 == a2")), HS, **options)
     assert_same(by_constraint, by_label)

@@ -317,12 +317,15 @@ def _sequential(programme: Programme) -> tuple[np.ndarray, int]:
         if len(size):
             limits.append(_limit(kind, values, rows, size))
 
-    def half(x: np.ndarray) -> tuple[float, np.ndarray]:
-        return (reduced.value(x) - offset) / 2, reduced.score(x)[0] / 2
+    def half(x: np.ndarray) -> float:
+        return (reduced.value(x) - offset) / 2
+
+    def slope(x: np.ndarray) -> np.ndarray:
+        return reduced.score(x)[0] / 2
 
     options = {"maxiter": STEPS * 5, "ftol": NEAR}
     try:
-        found = minimize(half, x, jac=True, method="SLSQP", constraints=limits, options=options)
+        found = minimize(half, x, jac=slope, method="SLSQP", constraints=limits, options=options)
     except np.linalg.LinAlgError:  # far away, where there is no model
         return x, 0
     return found.x, int(found.nit)
