@@ -108,7 +108,7 @@ MEASURES = {
     "cfi.scaled": ("cfi", "scaled"),
     "rmsea.scaled": ("rmsea", "scaled"),
     "cfi.robust": ("cfi", "robust"),
-    "rmsea.robust": ("rmsea", "robust"),
+    "rmsea.robust": ("rmsea_lavaan06", "robust"),
 }
 POLISHED_CASES = ("linear", "zero", "shifted", "redundant", "coded", "grouped")
 SLOW = "mlr_linear mlr_covariates mlr_coded mlr_grouped fiml_linear fiml_coded ordered_covariates"

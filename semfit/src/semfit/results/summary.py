@@ -145,7 +145,7 @@ def _options(fit: Fit) -> Block:
     missing = {"fiml": "full information", "listwise": "rows dropped"}
     rows = [
         Row("Estimator", (fit.estimator,)),
-        Row("Free parameters", (str(len(fit.layout.parameters)),)),
+        Row("Free parameters", (str(_measure(fit, "npar")),)),
         Row("Rows used", (str(fit.n_used),)),
         Row("Rows dropped", (str(fit.n_dropped),)),
         Row("Missing values", (missing.get(fit.missing, fit.missing),)),
