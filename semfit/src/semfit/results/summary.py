@@ -143,9 +143,10 @@ def _tables(fit: Fit, confidence: float) -> dict[str, pd.DataFrame]:
 def _options(fit: Fit) -> Block:
     """Return how the model was fitted."""
     missing = {"fiml": "full information", "listwise": "rows dropped"}
+    measures = fit.measures.set_index("measure")["standard"]  # parameters less constraints
     rows = [
         Row("Estimator", (fit.estimator,)),
-        Row("Free parameters", (str(_measure(fit, "npar")),)),
+        Row("Free parameters", (f"{measures['npar']:.0f}",)),
         Row("Rows used", (str(fit.n_used),)),
         Row("Rows dropped", (str(fit.n_dropped),)),
         Row("Missing values", (missing.get(fit.missing, fit.missing),)),
