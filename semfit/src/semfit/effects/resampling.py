@@ -17,6 +17,7 @@ import pandas as pd
 
 from semfit.fitting.fitting import Fit, estimator_under
 from semfit.fitting.refits import Refit, Refitted, Times
+from semfit.fitting.threads import one_thread
 from semfit.messages import Message
 
 RowsOf: TypeAlias = Callable[[int, Sequence[int]], Times]
@@ -162,10 +163,8 @@ def _results(refit: Refit, chunks: Sequence[Chunk], n_jobs: int | None) -> Itera
 
 
 def _chunk(refit: Refit, rows: RowsOf, numbers: range) -> list[Refitted]:
-    from threadpoolctl import threadpool_limits
-
     # numbers that overflow are those of a search that went astray, which turns back from them
-    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
+    with one_thread(), np.errstate(all="ignore"):
         return [refit(rows(number, refit.sizes)) for number in numbers]
 
 

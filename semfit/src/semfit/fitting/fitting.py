@@ -26,10 +26,12 @@ from semfit.fitting import estimates as tables
 from semfit.fitting.doors import Doors
 from semfit.fitting.dwls import WeightedLeastSquares
 from semfit.fitting.estimator import Estimator, Options, Prepared, Tested
+from semfit.fitting.later import Promise, made_later
 from semfit.fitting.likelihood import MaximumLikelihood
 from semfit.fitting.options import estimator_name, missing_name, refuse_unknown
 from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found, find
+from semfit.fitting.threads import one_thread
 from semfit.messages import Message, message, told
 from semfit.moments.objective import Objective
 from semfit.moments.sample import GroupFit
@@ -144,6 +146,9 @@ class Fit(Doors):
         return modification.modification_indices(self.objective, self.layout, self.point.theta)
 
 
+made_later(Fit, ["estimates", "defined", "measures", "r_squared", "residuals", "problems", "vcov"])
+
+
 def fit(
     model: Model | str | Path,
     data: pd.DataFrame,
@@ -252,8 +257,6 @@ def fit(
     6   g    f      0.54  0.10     0.51
     7   g  age      0.19  0.05     0.27
     """
-    from threadpoolctl import threadpool_limits
-
     refuse_unknown(unknown, [*inspect.signature(fit).parameters][2:-1])
     model = read_model(model) if isinstance(model, str | Path) else model
     options: dict[str, Any] = {
@@ -279,9 +282,9 @@ def fit(
     model = model.completed(**rules)
     way = estimator_under(options)
     options["ordered"] = _ordered_names(way, model, data, ordered)
-    # matrices of this size are ten times slower with several BLAS threads; numbers that overflow
-    # are those of a search that went astray, which turns back or ends as not converged
-    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
+    # numbers that overflow are those of a search that went astray, which turns back or ends as not
+    # converged
+    with one_thread(), np.errstate(all="ignore"):
         selected = requirements.select_rows(model, data, options)
         prepared = way.prepare(model, selected, options)
         found = find(prepared.objective, prepared.layout, prepared.start)
@@ -339,12 +342,9 @@ def _assemble(
 ) -> Fit:
     """Return the `Fit`: every table, from the end of a search and its tests."""
     layout, objective, model = prepared.layout, prepared.objective, prepared.layout.model
-    k, groups = len(found.theta), objective.group_fits(found.theta)
+    k = len(found.theta)
     vcov = np.full((k, k), np.nan) if tested.vcov is None else tested.vcov
     point = tables.Point(layout, objective.structures, found.theta, vcov)
-    estimates = tables.estimate_table(point)
-    way = estimator_under(options)
-    ending = diagnostics.Ending(layout, objective, found, tested, selected, options, estimates, way)
     parts = _message_parts(selected, options, layout, found)
     return Fit(
         model=model,
@@ -354,14 +354,13 @@ def _assemble(
         groups=layout.groups,
         n_used=objective.n,
         n_dropped=selected.n_rows - objective.n,
-        group_sizes=tuple(group.n for group in groups),
+        group_sizes=tuple(sample.n for sample in objective.samples),
         dropped=selected.dropped,
         converged=found.converged,
         optimizer=_optimizer(objective, layout, found),
         message=told(parts),
         message_parts=parts,
-        **_tables(point, estimates, groups, tested),
-        problems=diagnostics.problem_table(ending),
+        **Solution(options, selected, objective, found, tested, point).tables(),
         test=tested.test,
         baseline=tested.baseline,
         layout=layout,
@@ -382,20 +381,59 @@ def _optimizer(objective: Objective, layout: Layout, found: Found) -> dict[str, 
     }
 
 
-def _tables(
-    point: tables.Point, estimates: pd.DataFrame, groups: list[GroupFit], tested: Tested
-) -> dict[str, pd.DataFrame]:
-    """Return the tables of a solution, by the name that they have in a `Fit`."""
-    layout, tests = point.layout, (tested.test, tested.baseline, tested.likelihood)
-    npar = constrained.free_parameters(layout, point.theta)
-    return {
-        "estimates": estimates,
-        "defined": tables.defined_table(point),
-        "measures": measures.measure_table(npar, tested.df, groups, *tests),
-        "r_squared": tables.r_squared_table(layout.model, estimates),
-        "residuals": tables.residual_table(groups, layout.groups),
-        "vcov": tables.parameter_covariance(point),
-    }
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The end of a fit, and the tables that are made of it."""
+
+    options: dict[str, Any]
+    selected: Selected
+    objective: Objective
+    found: Found
+    tested: Tested
+    point: tables.Point
+
+    def tables(self) -> dict[str, Promise]:
+        """Return the tables by the name that they have in a `Fit`; each is made when it is read."""
+        return {
+            "estimates": Promise(getattr, self, "estimates"),
+            "defined": Promise(tables.defined_table, self.point),
+            "measures": Promise(self.measures),
+            "r_squared": Promise(self.r_squared),
+            "residuals": Promise(self.residuals),
+            "vcov": Promise(tables.parameter_covariance, self.point),
+            "problems": Promise(self.problems),
+        }
+
+    @property
+    def groups(self) -> list[GroupFit]:
+        """The moments of each group."""
+        return self.objective.group_fits(self.found.theta)
+
+    @cached_property
+    def estimates(self) -> pd.DataFrame:
+        """Every parameter; other tables are made from it."""
+        return tables.estimate_table(self.point)
+
+    def measures(self) -> pd.DataFrame:
+        """Return the fit measures."""
+        tested, layout = self.tested, self.point.layout
+        npar = constrained.free_parameters(layout, self.point.theta)
+        tests = tested.test, tested.baseline, tested.likelihood
+        return measures.measure_table(npar, tested.df, self.groups, *tests)
+
+    def r_squared(self) -> pd.DataFrame:
+        """Return the explained variances."""
+        return tables.r_squared_table(self.point.layout.model, self.estimates)
+
+    def residuals(self) -> pd.DataFrame:
+        """Return the residual correlations."""
+        return tables.residual_table(self.groups, self.point.layout.groups)
+
+    def problems(self) -> pd.DataFrame:
+        """Return what is wrong with the fit."""
+        layout, way = self.point.layout, estimator_under(self.options)
+        parts = layout, self.objective, self.found, self.tested, self.selected, self.options
+        return diagnostics.problem_table(diagnostics.Ending(*parts, self.estimates, way))
 
 
 def _gradient(objective: Objective, layout: Layout, theta: np.ndarray) -> float:

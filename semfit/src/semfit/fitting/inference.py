@@ -258,14 +258,15 @@ def baseline_model(
             for name in model.observed
         ]
     independent = replace(model, latents=(), parameters=pd.DataFrame(rows), definitions=())
-    tables = []
-    for g, group in enumerate(layout.groups):
-        table = pd.DataFrame(rows).assign(group=group, derived=False)
-        free = table["parameter"] != ""
-        table.loc[free, "parameter"] += f".g{g + 1}"
-        tables.append(table)
-    table = pd.concat(tables, ignore_index=True)
-    names = tuple(name for name in table["parameter"] if name)
+    in_groups = [
+        row
+        | {"group": group, "derived": False}
+        | {"parameter": f"{row['parameter']}.g{g + 1}" if row["parameter"] else ""}
+        for g, group in enumerate(layout.groups)
+        for row in rows
+    ]
+    table = pd.DataFrame(in_groups)
+    names = tuple(row["parameter"] for row in in_groups if row["parameter"])
     flat = Layout(independent, table, names, layout.groups, (), layout.mean_structure)
     structures = [Structure(flat, g, s.cov, s.mean) for g, s in enumerate(samples)]
     theta = np.concatenate([_own_moments(model, s, layout.mean_structure) for s in samples])

@@ -56,12 +56,16 @@ class MaximumLikelihood(Estimator):
             free=options["free"],
             labels=options["labels"],
         )
-        check_identified(layout, _moment_jacobian(layout))
+        generic = _generic_structures(layout)
+        check_identified(layout, _moment_jacobian(layout, generic))
         pairs = zip(frames, selected.designs, strict=True)
         samples = [sample_of(frame.to_numpy(), design) for frame, design in pairs]
         for sample, label in zip(samples, groups, strict=True):
             requirements.check_moments(sample, model.observed, label)
-        structures = [Structure(layout, g, s.cov, s.mean) for g, s in enumerate(samples)]
+        structures = [
+            structure.at_sample(sample.cov, sample.mean)
+            for structure, sample in zip(generic, samples, strict=True)
+        ]
         objective = NormalObjective(structures, samples, len(layout.parameters))
         means = [sample.mean for sample in samples]
         return Prepared(layout, objective, Start(_pooled(samples), means))
@@ -133,12 +137,18 @@ def _has_means(model: Model, options: Options) -> bool:
     return bool(needed if options["mean_structure"] is None else options["mean_structure"])
 
 
-def _moment_jacobian(layout: Layout) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function of theta: derivatives of the moments of all groups at generic covariates."""
-    model, p = layout.model, len(layout.model.observed)
+def _generic_structures(layout: Layout) -> list[Structure]:
+    """Return the structures of the groups at generic covariates."""
+    p = len(layout.model.observed)
     cov, mean = 0.7 * np.eye(p) + 0.3, np.zeros(p)
-    structures = [Structure(layout, g, cov, mean) for g in range(len(layout.groups))]
-    moments = saturated.modelled_moments(model, layout.mean_structure)
+    return [Structure(layout, g, cov, mean) for g in range(len(layout.groups))]
+
+
+def _moment_jacobian(
+    layout: Layout, structures: Sequence[Structure]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of theta: derivatives of the moments of all groups."""
+    moments = saturated.modelled_moments(layout.model, layout.mean_structure)
 
     def jacobian(theta: np.ndarray) -> np.ndarray:
         rows = [saturated.jacobian(moments, s.derivatives(s.implied(theta))) for s in structures]

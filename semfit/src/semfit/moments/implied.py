@@ -306,13 +306,14 @@ def derivative_places(
 
 def structural_observed(model: Model) -> list[str]:
     """Observed variables that take part in ``~``, or covary with a latent or such a one."""
-    table = model.parameters
-    paths = table[table["op"] == "~"]
-    inner = {*paths["lhs"], *paths["rhs"], *model.covariates, *model.latents}
-    loose = table[(table["op"] == "~~") & (table["lhs"] != table["rhs"])]
-    grew = True
-    while grew:
-        touched = loose[loose["lhs"].isin(inner) | loose["rhs"].isin(inner)]
-        grown = inner | {*touched["lhs"], *touched["rhs"]}
-        grew, inner = len(grown) > len(inner), grown
+    columns = (model.parameters[name].tolist() for name in ("lhs", "op", "rhs"))
+    rows = list(zip(*columns, strict=True))
+    inner = {name for lhs, op, rhs in rows if op == "~" for name in (lhs, rhs)}
+    inner |= {*model.covariates, *model.latents}
+    loose = [{lhs, rhs} for lhs, op, rhs in rows if op == "~~" and lhs != rhs]
+    size = 0
+    while len(inner) > size:
+        size = len(inner)
+        for pair in loose:
+            inner |= pair if pair & inner else set()
     return [name for name in model.observed if name in inner]

@@ -48,14 +48,15 @@ def check_identified(layout: Layout, jacobian: Callable[[np.ndarray], np.ndarray
     stacked = np.concatenate([matrix / lengths, _unit_rows(restricted / lengths)])
     involved = involved_in(null_directions(stacked), layout)
     df = len(matrix) - len(layout.parameters) + rank(restricted)
+    if df >= 0 and not involved:
+        return
     names, step = listed(names_of(layout, involved)), advice(layout, involved)
     if df < 0:
         raise ValueError(
             f"The model has {-df} parameter(s) more than moments (df = {df}): {step} "
             f"Not identified: {names}."
         )
-    if involved:
-        raise ValueError(f"The model is not identified: {names} cannot be told apart. {step}")
+    raise ValueError(f"The model is not identified: {names} cannot be told apart. {step}")
 
 
 def random_point(layout: Layout) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from semfit.syntax.completion import parameter_row, parameter_table, table_of
@@ -75,6 +76,8 @@ class Layout:
 
     def rows(self, place: int) -> pd.DataFrame:
         """The rows of one group, by its place."""
+        if len(self.groups) == 1:
+            return self.table
         return self.table[self.table["group"] == self.groups[place]]
 
 
@@ -202,8 +205,8 @@ def _given_residuals(model: Model) -> set[str]:
 
 def _written(table: pd.DataFrame, op: str) -> set[tuple[str, str]]:
     """The (lhs, rhs) that the model file has for an operator."""
-    rows = table[table["op"] == op]
-    return set(zip(rows["lhs"], rows["rhs"], strict=True))
+    columns = (table[name].tolist() for name in ("op", "lhs", "rhs"))
+    return {(lhs, rhs) for its, lhs, rhs in zip(*columns, strict=True) if its == op}
 
 
 def _intercept_rows(
@@ -458,6 +461,8 @@ def _summed(names: Iterable[str]) -> str:
 def _share_labels(table: pd.DataFrame) -> None:
     """What parameters of one name share: a fixed value, and bounds (the widest); in place."""
     share_fixed_values(table)
+    if np.isinf(table[["lower", "upper"]].to_numpy()).all():
+        return
     table.loc[table["parameter"] == "", ["lower", "upper"]] = [float("-inf"), float("inf")]
     for column, widest, none in (("lower", min, float("-inf")), ("upper", max, float("inf"))):
         given = table[(table[column] != none) & (table["parameter"] != "")]
