@@ -414,11 +414,11 @@ def test_a_fit_that_did_not_converge_has_no_test(monkeypatch):
     monkeypatch.undo()
     table = compare({"one": fit_hs(), "failed": failed})
     assert_codes_say_the_notes(table)
-    assert "did not converge" in table["note"][1] and np.isnan(table["chisq_diff"][1])
+    assert "has no solution" in table["note"][1] and np.isnan(table["chisq_diff"][1])
     assert table["fit_indices"].tolist() == ["standard"] * 2
-    refused("did not converge", difference, fit_hs(), failed)
-    refused("no score tests", score_tests, failed)
-    refused("no Wald test", wald, failed, "a == 0")
+    refused("has no solution", difference, fit_hs(), failed)
+    refused("no solution", score_tests, failed)
+    refused("no solution", wald, failed, "a == 0")
 
 
 def test_arguments():

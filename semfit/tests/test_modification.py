@@ -203,5 +203,5 @@ def test_no_solution_has_no_indices():
     data = pd.DataFrame(np.random.default_rng(0).normal(size=(25, 9)), columns=list("abcdefghi"))
     fit = sem.fit(sem.read_model("f1 =~ a + b + c\nf2 =~ d + e + f\nf3 =~ g + h + i"), data)
     assert not fit.converged
-    with pytest.raises(ValueError, match="no modification indices without a solution"):
+    with pytest.raises(ValueError, match="Modification indices: this fit has no solution"):
         len(fit.modification_indices)

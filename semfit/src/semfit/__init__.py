@@ -42,6 +42,7 @@ from semfit.effects.effects import effects_table, indirect_effects, monte_carlo
 from semfit.example import two_factors as example_data
 from semfit.fitting.fitting import ESTIMATORS, MISSING, Fit, fit
 from semfit.fitting.measures import reported_column
+from semfit.fitting.requirements import NoSolution
 from semfit.messages import MESSAGES, render
 from semfit.results.power import Power, power
 from semfit.results.simulation import simulate
@@ -65,6 +66,7 @@ __all__ = [
     "Fit",
     "Invariance",
     "Model",
+    "NoSolution",
     "PathDifferences",
     "Power",
     "bootstrap",

@@ -121,7 +121,7 @@ MESSAGES: dict[str, str] = {
     "other_ordered": "other ordered variables",
     "other_mean_structure": "one model has means and the other has not (mean_structure)",
     "other_estimators": "other estimators ({first} and {second})",
-    "model_not_converged": "{model} did not converge",
+    "model_not_converged": "{model} has no solution",
     "match_not_converged": "the search for equal moments did not converge",
     "not_nested": "not nested: the larger model cannot imply the same moments",
     "equivalent_models": "equivalent models: they imply the same moments, with as many parameters",

@@ -18,6 +18,7 @@ from scipy.stats import norm
 from semfit.effects.bootstrapping import Bootstrap, check_numbers, computed, levels_of
 from semfit.fitting.estimates import Point, delta_method, positive_root, wald
 from semfit.fitting.fitting import Fit
+from semfit.fitting.requirements import check_solution
 from semfit.moments.implied import PATH, Implied, Structure
 
 Way: TypeAlias = tuple[int, ...]  # structural variables that a route passes, as places
@@ -67,12 +68,9 @@ def monte_carlo(
     0   ab     a*b     0.059  0.029   0.002    0.114
     """
     check_numbers(draws, seed, confidence)
+    check_solution(fit, "Monte Carlo intervals")
     _check_definitions(fit)
     point = fit.point
-    if np.isnan(point.vcov).any():
-        raise ValueError(
-            "This fit has no standard errors to draw parameters with: see fit.problems."
-        )
     thetas = _normal_draws(point, draws, seed)
     levels = levels_of(confidence)
     parts = [fit.defined[["name", "formula"]]]
@@ -149,6 +147,7 @@ def effects_table(
       name  estimate  delta_low  delta_high  mc_low  mc_high
     0   ab     0.059      0.002       0.116   0.002    0.114
     """
+    check_solution(fit, "effects")
     _check_definitions(fit)
     given = {"boot": None if boot is None else boot.defined, "mc": mc}
     levels = set() if boot is None else {boot.confidence}
@@ -232,7 +231,8 @@ def indirect_effects(
     Raises
     ------
     ValueError
-        No such variable, no route of two or more paths, or feedback that does not die out.
+        The fit has no solution; no such variable, no route of two or more paths, or feedback that
+        does not die out.
 
     Examples
     --------
@@ -247,6 +247,7 @@ def indirect_effects(
     2     total indirect                    0.059   0.002    0.116
     3              total                    0.235   0.131    0.340
     """
+    check_solution(fit, "indirect effects")
     parts = []
     for structure, label in zip(fit.point.structures, fit.groups, strict=True):
         effects_here = _effects_of(structure, fit.point.theta, outcome, predictor)

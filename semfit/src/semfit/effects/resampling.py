@@ -17,6 +17,7 @@ import pandas as pd
 
 from semfit.fitting.fitting import Fit, estimator_under
 from semfit.fitting.refits import Refit, Refitted, Times
+from semfit.fitting.requirements import check_solution
 from semfit.fitting.threads import one_thread
 from semfit.messages import Message
 
@@ -93,11 +94,7 @@ def refit_of(fit: Fit) -> Refit:
     ValueError
         The fit did not converge, or is not identified.
     """
-    if np.isnan(fit.point.vcov).any():
-        raise ValueError(
-            "This fit has no standard errors (not converged, or its information is singular), so "
-            "there is nothing to start from: see fit.problems, and change the model."
-        )
+    check_solution(fit, "bootstrap")
     return estimator_under(fit.options).refit(fit.point, fit.objective, _frames(fit))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from semfit.fitting import requirements
 from semfit.fitting.estimates import STANDARDISED, Point, interval_table
 
 
@@ -99,7 +100,7 @@ class Doors:
         Raises
         ------
         ValueError
-            A confidence that does not lie between 0 and 1.
+            The fit has no solution, or a confidence that does not lie between 0 and 1.
 
         Examples
         --------
@@ -109,6 +110,7 @@ class Doors:
           lhs rhs  estimate  ci_low  ci_high
         1   f  x2      0.86    0.71     1.01
         """
+        requirements.check_solution(self, "intervals")
         return interval_table(self.point, confidence)
 
     def standardized(self, kind: str = "std_all", confidence: float = 0.95) -> pd.DataFrame:
@@ -128,7 +130,7 @@ class Doors:
         Raises
         ------
         ValueError
-            An unknown kind, or a confidence that does not lie between 0 and 1.
+            No solution, an unknown kind, or a confidence that does not lie between 0 and 1.
 
         Examples
         --------
@@ -141,6 +143,7 @@ class Doors:
         if kind not in STANDARDISED:
             known = ", ".join(STANDARDISED)
             raise ValueError(f"kind={kind!r} does not exist; there is: {known}.")
+        requirements.check_solution(self, "the standardised solution")
         return interval_table(self.point, confidence, kind)
 
     def scores(

@@ -240,6 +240,16 @@ def defined_table(point: Point) -> pd.DataFrame:
     return pd.concat([names, raw, std], axis=1)
 
 
+def without_solution(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with NaN for every number that rests on a solution; fixed values stay."""
+    kept = {"lhs", "op", "rhs", "group", "label", "free", "name", "formula", "observed"}
+    result = table.copy()
+    result[[column for column in table if column not in kept]] = np.nan
+    if "free" in table:
+        result.loc[~table["free"], "estimate"] = table.loc[~table["free"], "estimate"]
+    return result
+
+
 def parameter_covariance(point: Point) -> pd.DataFrame:
     """Return the covariance matrix of the free parameters, labelled. R: ``vcov(fit)``."""
     names = list(point.layout.parameters)

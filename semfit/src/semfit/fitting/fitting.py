@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +65,9 @@ class Fit(Doors):
     dropped : Index
         Index labels of the dropped rows.
     converged : bool
-        If False, standard errors and fit measures are NaN and `problems` says so.
+        The search ended at a proven minimum. If not, or if `problems` has another row of severity
+        "error", there is no solution: a `NoSolution` warning is given, and estimates of free
+        parameters, standard errors, tests, fit measures, R2 and residuals are NaN.
     optimizer : dict
         starts, scoring_steps, em_steps, gradient (largest absolute derivative of the
         function that is minimised, per row).
@@ -138,11 +140,7 @@ class Fit(Doors):
         >>> fit.modification_indices.loc[0, ["lhs", "op", "rhs"]].tolist()
         ['g', '=~', 'x4']
         """
-        if not self.converged or self.vcov.isna().any(axis=None):
-            raise ValueError(
-                "There are no modification indices without a solution: see fit.problems for why the "
-                "fit failed, and what to do."
-            )
+        requirements.check_solution(self, "modification indices")
         return modification.modification_indices(self.objective, self.layout, self.point.theta)
 
 
@@ -245,6 +243,11 @@ def fit(
     TypeError
         An option that does not exist.
 
+    Warns
+    -----
+    NoSolution
+        Once, when there is no solution.
+
     Examples
     --------
     >>> import semfit
@@ -288,7 +291,9 @@ def fit(
         selected = requirements.select_rows(model, data, options)
         prepared = way.prepare(model, selected, options)
         found = find(prepared.objective, prepared.layout, prepared.start)
-        return _assemble(options, selected, prepared, found, way.tests(prepared, found))
+        fitted = _assemble(options, selected, prepared, found, way.tests(prepared, found))
+    requirements.warn_of_non_solution(fitted)
+    return fitted
 
 
 def estimator_of(name: str) -> Estimator:
@@ -343,8 +348,11 @@ def _assemble(
     """Return the `Fit`: every table, from the end of a search and its tests."""
     layout, objective, model = prepared.layout, prepared.objective, prepared.layout.model
     k = len(found.theta)
-    vcov = np.full((k, k), np.nan) if tested.vcov is None else tested.vcov
+    failed = not found.converged or tested.vcov is None or objective.em_failed
+    vcov = np.full((k, k), np.nan) if failed else tested.vcov
+    assert vcov is not None
     point = tables.Point(layout, objective.structures, found.theta, vcov)
+    solution = Solution(options, selected, objective, found, tested, point, failed)
     parts = _message_parts(selected, options, layout, found)
     return Fit(
         model=model,
@@ -360,9 +368,9 @@ def _assemble(
         optimizer=_optimizer(objective, layout, found),
         message=told(parts),
         message_parts=parts,
-        **Solution(options, selected, objective, found, tested, point).tables(),
-        test=tested.test,
-        baseline=tested.baseline,
+        **solution.tables(),
+        test=None if failed else tested.test,
+        baseline=None if failed else tested.baseline,
         layout=layout,
         options=options,
         rows=selected.rows,
@@ -383,7 +391,7 @@ def _optimizer(objective: Objective, layout: Layout, found: Found) -> dict[str, 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """The end of a fit, and the tables that are made of it."""
+    """The end of a fit, and the tables that are made of it: without numbers where it failed."""
 
     options: dict[str, Any]
     selected: Selected
@@ -391,18 +399,24 @@ class Solution:
     found: Found
     tested: Tested
     point: tables.Point
+    failed: bool  # `problems` has a row of severity "error"
 
     def tables(self) -> dict[str, Promise]:
         """Return the tables by the name that they have in a `Fit`; each is made when it is read."""
         return {
-            "estimates": Promise(getattr, self, "estimates"),
-            "defined": Promise(tables.defined_table, self.point),
+            "estimates": Promise(self.shown, getattr, self, "estimates"),
+            "defined": Promise(self.shown, tables.defined_table, self.point),
             "measures": Promise(self.measures),
             "r_squared": Promise(self.r_squared),
-            "residuals": Promise(self.residuals),
+            "residuals": Promise(self.shown, self.residuals),
             "vcov": Promise(tables.parameter_covariance, self.point),
             "problems": Promise(self.problems),
         }
+
+    def shown(self, table: Callable[..., pd.DataFrame], *arguments: Any) -> pd.DataFrame:
+        """Return a table, without its numbers if there is no solution."""
+        made = table(*arguments)
+        return tables.without_solution(made) if self.failed else made
 
     @property
     def groups(self) -> list[GroupFit]:
@@ -418,12 +432,15 @@ class Solution:
         """Return the fit measures."""
         tested, layout = self.tested, self.point.layout
         npar = constrained.free_parameters(layout, self.point.theta)
-        tests = tested.test, tested.baseline, tested.likelihood
+        tests = (
+            (tested.test, tested.baseline, tested.likelihood) if not self.failed else (None, None)
+        )
         return measures.measure_table(npar, tested.df, self.groups, *tests)
 
     def r_squared(self) -> pd.DataFrame:
         """Return the explained variances."""
-        return tables.r_squared_table(self.point.layout.model, self.estimates)
+        estimates = self.shown(getattr, self, "estimates")
+        return tables.r_squared_table(self.point.layout.model, estimates)
 
     def residuals(self) -> pd.DataFrame:
         """Return the residual correlations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,64 @@ def _check_left(frame: pd.DataFrame, used: np.ndarray, missing: str, label: str)
 
 def _here(label: str) -> str:
     return f" in group {label}" if label else ""
+
+
+class NoSolution(UserWarning):
+    """The warning of `fit` that there is no solution: the estimates would mean nothing.
+
+    ``warnings.simplefilter("error", semfit.NoSolution)`` makes it an error. R: lavaan's warnings that
+    the optimizer did not end normally, or that standard errors could not be computed.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import semfit
+    >>> data = semfit.example_data().assign(noise=[*[0.0, 1.0] * 100])
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", semfit.NoSolution)
+    ...     fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), data)
+    """
+
+
+def has_solution(fit: Any) -> bool:
+    """Tell whether the numbers of a fit are those of a solution: no problem is an error."""
+    return bool(fit.converged) and fit.test is not None
+
+
+def check_solution(fit: Any, what: str) -> None:
+    """Refuse to compute something from a fit that has no solution.
+
+    Parameters
+    ----------
+    fit : fitting.Fit
+    what : str
+        What was asked for.
+
+    Raises
+    ------
+    ValueError
+        There is none: names the first problem, and fit.problems.
+    """
+    if not has_solution(fit):
+        raise ValueError(
+            f"{what[0].upper()}{what[1:]}: this fit has no solution ({_first_problem(fit)}). See "
+            "fit.problems for why it failed, and what to do."
+        )
+
+
+def warn_of_non_solution(fit: Any) -> None:
+    """Warn once if a fit has no solution; the caller of `fitting.fit` is shown."""
+    if not has_solution(fit):
+        warnings.warn(
+            f"The model has no solution ({_first_problem(fit)}): see fit.problems for where, and "
+            "what to do.",
+            NoSolution,
+            stacklevel=3,
+        )
+
+
+def _first_problem(fit: Any) -> str:
+    return str(fit.problems.loc[fit.problems["severity"] == "error", "what"].iloc[0])
 
 
 def check_sample(kept: pd.DataFrame, n_rows: int, label: str = "") -> None:

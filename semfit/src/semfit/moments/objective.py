@@ -66,6 +66,11 @@ class Objective(ABC):
         """Most steps of EM in a group; 0 where no value is missing."""
         return max(sample.em_steps for sample in self.samples)
 
+    @property
+    def em_failed(self) -> bool:
+        """EM did not end in a group: the saturated moments are not known."""
+        return any(sample.em_steps < 0 for sample in self.samples)
+
     @abstractmethod
     def value(self, theta: np.ndarray) -> float:
         """Return the value, infinity where a covariance matrix is improper."""

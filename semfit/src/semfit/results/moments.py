@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from semfit.fitting.fitting import Fit
+from semfit.fitting.requirements import check_solution
 from semfit.moments.implied import THRESHOLD, Implied, Structure
-from semfit.results.summary import refuse_non_solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class ImpliedMoments:
 
 def implied(fit: Fit, group: str | None = None) -> ImpliedMoments:
     """Return the moments that a solution implies for a group; see `Fit.implied`."""
-    refuse_non_solution(fit, "implied moments")
+    check_solution(fit, "implied moments")
     return moments_of(fit, place_of(fit, group))
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from semfit.fitting.fitting import Fit
+from semfit.fitting.requirements import check_solution
 from semfit.moments.implied import THRESHOLD, Structure
-from semfit.results.summary import refuse_non_solution
 from semfit.syntax.model import Model, read_model
 from semfit.syntax.parameters import Layout, lay_out
 
@@ -45,7 +45,7 @@ class Population:
 def population_of(source: Fit | Model | str | Path) -> Population:
     """Return the population of a fit, or of a model whose parameters have values."""
     if isinstance(source, Fit):
-        refuse_non_solution(source, "simulate")
+        check_solution(source, "simulate")
         levels = {name: np.unique(source.rows[name].dropna()) for name in source.layout.ordered}
         return _population(source.layout, source.point.structures, source.point.theta, levels)
     model = source if isinstance(source, Model) else read_model(source)

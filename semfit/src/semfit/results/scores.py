@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from semfit.fitting.fitting import Fit
-from semfit.fitting.requirements import model_frame
+from semfit.fitting.requirements import check_solution, model_frame
 from semfit.results.moments import structural_mean
 from semfit.results.ordered import modes
-from semfit.results.summary import refuse_non_solution
 
 METHODS = {
     "regression": "regression",
@@ -30,7 +29,7 @@ def scores(
     fit: Fit, method: str = "regression", data: pd.DataFrame | None = None, se: bool = False
 ) -> pd.DataFrame:
     """Return scores on the latent variables; see `Fit.scores`."""
-    refuse_non_solution(fit, "scores")
+    check_solution(fit, "scores")
     way = _method(method)
     if not fit.model.latents:
         raise ValueError("The model has no latent variables, and so no scores.")
@@ -204,7 +203,7 @@ def predict(
 
 
 def _refuse_ordered(fit: Fit, method: str) -> None:
-    refuse_non_solution(fit, method)
+    check_solution(fit, method)
     if fit.layout.ordered:
         raise ValueError(
             f"{method} is for numeric variables; of ordered ones there are scores and implied()."

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from semfit.fitting.fitting import Fit
+from semfit.fitting.requirements import has_solution
 from semfit.results.blocks import LINE, STYLE, Block, Row, block_html, block_text
 from semfit.results.numerals import number, p_value, whole
 
@@ -120,11 +121,6 @@ def summary(
         blocks += [(_heading(fit, g), list(_group(shown, g))) for g in range(len(fit.groups))]
         blocks.append(("", list(_whole(shown))))
     return Summary(_text(fit, blocks), _html(fit, blocks), tables)
-
-
-def has_solution(fit: Fit) -> bool:
-    """Tell whether the numbers of a fit are those of a solution."""
-    return fit.converged and not (fit.problems["severity"] == "error").any()
 
 
 def _tables(fit: Fit, confidence: float) -> dict[str, pd.DataFrame]:
@@ -278,11 +274,3 @@ def _html(fit: Fit, blocks: list[tuple[str, list[Block]]]) -> str:
         parts += [f'<p class="group">{escape(heading)}</p>'] if heading else []
         parts += [block_html(block) for block in group]
     return f'<style>{STYLE}</style><div class="semfit-fit">{"".join(parts)}</div>'
-
-
-def refuse_non_solution(fit: Fit, what: str) -> None:
-    """Refuse to compute something of a fit that has no solution."""
-    if not has_solution(fit):
-        raise ValueError(
-            f"{what}: this fit has no solution. See fit.problems for why it failed, and what to do."
-        )

@@ -26,6 +26,7 @@ from semfit.fitting import constrained, inference
 from semfit.fitting.designs import OPTIONS as DESIGN_OPTIONS
 from semfit.fitting.estimator import MEAN, MEAN_AND_VARIANCE
 from semfit.fitting.fitting import Fit, estimator_under
+from semfit.fitting.requirements import has_solution
 from semfit.fitting.search import Found, minimise
 from semfit.messages import Message, as_json, message
 from semfit.moments import saturated
@@ -263,7 +264,7 @@ def not_comparable(a: Fit, b: Fit) -> Message | None:
         first, second = (f"{one.estimator} {one.missing}" for one in (a, b))
         return message("other_estimators", first=first, second=second)
     for one in (a, b):
-        if not one.converged or one.test is None:
+        if not has_solution(one):
             return message("model_not_converged", model=one.model.name)
     return other_data(a, b)
 

@@ -17,6 +17,7 @@ from scipy.stats import chi2
 from semfit.fitting import constrained, inference
 from semfit.fitting.estimates import Point, derivative
 from semfit.fitting.fitting import Fit, estimator_under
+from semfit.fitting.requirements import check_solution
 from semfit.fitting.search import minimise
 from semfit.moments.objective import Objective
 from semfit.syntax.formula import evaluate, names_in
@@ -65,8 +66,7 @@ def wald(one: Fit, constraints: str | Iterable[str]) -> pd.DataFrame:
       constraints  chisq  df      p
     0      b == c  0.217   1  0.641
     """
-    if not one.converged or not np.isfinite(one.point.vcov).all():
-        raise ValueError("There is no Wald test without standard errors: see fit.problems.")
+    check_solution(one, "Wald test")
     texts = (
         constraints.replace(";", "\n").splitlines() if isinstance(constraints, str) else constraints
     )
@@ -161,8 +161,7 @@ def score_tests(one: Fit) -> pd.DataFrame:
     0   f  =~  x3         f =~ x2  0.205   1  0.65
     1              all equalities  0.205   1  0.65
     """
-    if not one.converged or one.test is None:
-        raise ValueError("There are no score tests without a solution: see fit.problems.")
+    check_solution(one, "score tests")
     table = one.layout.table[one.layout.table["parameter"] != ""].reset_index(drop=True)
     owner = pd.factorize(table["parameter"])[0]
     later = np.flatnonzero(table["parameter"].duplicated())

@@ -110,8 +110,7 @@ def path_differences(
     options: dict[str, Any] = {"estimator": estimator, "missing": missing, "group": group}
     options |= {"ordered": ordered, "sampling_weights": sampling_weights, "cluster": cluster}
     one = fit(model, data, **options, equal=equal, free=free, labels="by_group")
-    if not one.converged or not np.isfinite(one.point.vcov).all():
-        raise ValueError(f"Paths cannot be compared without standard errors: {one.message}")
+    requirements.check_solution(one, "differences of paths")
     paths = _free_paths(one)
     if not paths:
         raise ValueError("The model has no regression path that is free in each group.")

@@ -18,6 +18,7 @@ import pandas as pd
 from semfit.fitting import estimates
 from semfit.fitting.diagnostics import CASES_PER_PARAMETER
 from semfit.fitting.fitting import Fit, estimator_of, estimator_under, fit
+from semfit.fitting.requirements import check_solution, has_solution
 from semfit.messages import Message, as_json, message, told
 from semfit.syntax.model import Model
 from semfit.syntax.terms import Modifier, Term
@@ -439,7 +440,7 @@ def _suggestions(fits: Mapping[str, Fit], new: Mapping[str, list[str]]) -> pd.Da
     """Return what each equality that a step adds costs, by `score_tests`."""
     parts = []
     for step, ops in new.items():
-        if not ops or not fits[step].converged or fits[step].test is None:
+        if not ops or not has_solution(fits[step]):
             continue
         tests = pd.concat([score_tests(fits[step]), _fixed_in_later_groups(fits[step])])
         tests = tests[tests["op"].isin(ops)].sort_values("p", kind="stable")
@@ -551,6 +552,11 @@ def latent_means(one: Fit) -> pd.DataFrame:
         variable, sqrt(sum n_g variance_g / N) (Hancock 2001). R: the ``~1`` rows of
         ``parameterEstimates(fit)``, and the delta method. No rows without groups.
 
+    Raises
+    ------
+    ValueError
+        The fit has no solution.
+
     Examples
     --------
     >>> import semfit
@@ -562,6 +568,7 @@ def latent_means(one: Fit) -> pd.DataFrame:
     0      f     b         a       0.220  0.113
     1      g     b         a       0.312  0.121
     """
+    check_solution(one, "latent means")
     structures, names = one.objective.structures, one.model.latents
     weights = np.array(one.group_sizes) / one.n_used
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from semfit.fitting.fitting import Fit
+from semfit.fitting.requirements import has_solution
 from semfit.messages import Message, message
 
 Row: TypeAlias = dict[str, Any]
@@ -79,7 +80,7 @@ def judge(
     note : Message or None
         Of `compare`, why there is no test.
     """
-    if not one.converged or one.test is None:
+    if not has_solution(one):
         return "fails", message("no_solution")
     if failed:
         return "not_tested", message("step_before_must_hold")
