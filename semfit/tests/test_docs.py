@@ -18,6 +18,7 @@ GUIDE = [
     "install.md",
     "first_model.md",
     "results.md",
+    "weights.md",
     "from_lavaan.md",
     "agreement.md",
     "not_there.md",

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import semfit as sem
+from semfit.moments.design import effective_size
 
 HERE = Path(__file__).parent / "reference"
 TOLERANCE = 2e-5  # of estimates and standard errors, and relative of everything larger than 1
@@ -154,6 +155,34 @@ def test_the_derivatives_of_ordered_mediators_are_those_of_the_moments():
     np.testing.assert_allclose(objective.jacobian(theta), np.array(rows).T / (2 * step), atol=1e-7)
 
 
+def test_a_mean_and_a_regression_are_those_of_the_survey_package():
+    answer = json.loads((HERE / "survey/package.json").read_text())
+    design = {"estimator": "MLR", "sampling_weights": "weight", "cluster": "class"}
+    fits = {
+        "mean": sem.fit("x1 ~ 1", frame("hs"), **design),
+        "regression": sem.fit("x4 ~ x1 + x2 + female", frame("hs"), **design),
+    }
+    for name, fit in fits.items():
+        rows = fit.estimates.set_index(["lhs", "op", "rhs"])
+        for row in answer[name]:
+            intercept = name == "mean" or row["name"] == "(Intercept)"
+            outcome = "x1" if name == "mean" else "x4"
+            place = (outcome, "~1", "") if intercept else (outcome, "~", row["name"])
+            assert rows.loc[place, "estimate"] == pytest.approx(row["estimate"], abs=1e-8)
+            assert rows.loc[place, "se"] == pytest.approx(row["se"], abs=1e-7)
+    text = answers("lavaan_0_7")["mlr_weights"]["model"]
+    factors = sem.fit(text, frame("hs"), **design)
+    rows = factors.estimates.set_index(["lhs", "op", "rhs"])
+    for row in answer["factors"]["estimates"]:
+        place = (row["lhs"], row["op"], row["rhs"])
+        assert rows.loc[place, "estimate"] == pytest.approx(row["est"], abs=TOLERANCE)
+    # Satorra-Bentler's test from design-based covariances, of expected information: about the same
+    scaled = measure(factors, "chisq", "scaled")
+    assert scaled == pytest.approx(answer["factors"]["chisq_scaled"], rel=0.1)
+    effective = effective_size(frame("hs")["weight"].to_numpy())
+    assert effective == pytest.approx(answer["effective"], rel=1e-12)
+
+
 # ---- laws ----------------------------------------------------------------------------------------
 
 HS = "visual =~ x1 + x2 + x3; textual =~ x4 + x5 + x6; textual ~ visual + ageyr"
@@ -263,6 +292,22 @@ def test_the_message_tells_the_design():
     assert "34 clusters by class" in fit.message
     assert f"weights weight (as precise as {effective:.0f} equal ones)" in fit.message
     assert {"weight", "class"} <= {*fit.rows.columns}
+
+
+def test_few_clusters_are_noted():
+    few = fit_hs(frame("hs").assign(few=lambda d: d["class"] // 5), cluster="few")
+    assert "few_clusters" in set(few.problems["code"])
+    assert "few_clusters" not in set(fit_hs(cluster="class").problems["code"])
+
+
+def test_rows_without_an_answer_are_no_rows():
+    data = frame("gaps").copy()
+    data.loc[data.index[:4], ["x1", "x2", "x3"]] = np.nan
+    model = "f =~ x1 + x2 + x3; f ~ female"
+    options = {"estimator": "WLSMV", "ordered": "all", "missing": "pairwise"}
+    fit, rest = sem.fit(model, data, **options), sem.fit(model, data.iloc[4:], **options)
+    assert fit.n_used == rest.n_used == fit.test.df + fit.n_used - rest.test.df
+    same(fit, rest, ["estimate", "se"])
 
 
 def test_fits_of_other_designs_are_not_compared():

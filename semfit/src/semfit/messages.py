@@ -69,6 +69,7 @@ MESSAGES: dict[str, str] = {
     "cases_per_parameter": "{cases:.1f} cases per parameter",
     "few_cases": "few cases",
     "few_cases_in_group": "few cases in a group",
+    "few_clusters": "few clusters",
     "rows_dropped": "{share:.0%} of the rows dropped",
     "values_missing": "{share:.0%} of the values missing",
     "rare_pair": "a pair is observed together in {share:.1%} of the rows",
@@ -102,10 +103,14 @@ MESSAGES: dict[str, str] = {
     "join_groups": "below {limit} rows in a group, differences are hard to find: join groups",
     "leave_out_covariate": "rows without the covariates or group are lost: leave out the one that is "
     "missing most",
-    "listwise_at_random": "listwise deletion is unbiased only if values are missing completely at "
-    "random",
+    "listwise_or_pairwise": "listwise deletion is unbiased only if values are missing completely at "
+    "random: compare missing='pairwise'",
     "listwise_or_fiml": "listwise deletion is unbiased only if values are missing completely at "
     "random: compare missing='fiml'",
+    "more_clusters": "with fewer than {limit} clusters standard errors are too small, and there are no "
+    "more independent observations than clusters",
+    "report_share_pairwise": "estimates hold if values are missing completely at random: report the "
+    "share",
     "report_share": "estimates hold if the other variables explain what is missing: report the share",
     "rests_on_few_rows": "their covariance rests on few rows: leave out the one that is missing most",
     "divide_large": "divide the large one by a constant: the search is then safer",

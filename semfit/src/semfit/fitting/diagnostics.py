@@ -27,6 +27,7 @@ COLUMNS = ["code", "severity", "what", "where", "next_step", "values"]
 CASES_PER_PARAMETER = 5  # Bentler & Chou (1987)
 CASES = 100  # Kline (2016), of a sample or group
 DROPPED_SHARE = 0.05
+CLUSTERS = 20
 MISSING_SHARE = 0.1
 COVERAGE = 0.1  # lavaan and Mplus warn below it too
 VARIANCE_RATIO = 1000  # lavaan's limit too
@@ -307,15 +308,19 @@ def _few_cases(ending: Ending) -> Iterator[Row]:
     if len(sizes) > 1 and small:
         step = message("join_groups", limit=CASES)
         yield _row("note", "few_cases_in_group", _listed(small), step)
+    clusters = sum(design.n_clusters for design in ending.selected.designs)
+    if 0 < clusters < CLUSTERS:
+        where = message("clusters_used", n=clusters, cluster=ending.options["cluster"])
+        yield _row("note", "few_clusters", where, message("more_clusters", limit=CLUSTERS))
 
 
 def _dropped(ending: Ending) -> Iterator[Row]:
     n_rows = ending.selected.n_rows
     lost = n_rows - ending.objective.n
-    if ending.options["missing"] == "fiml":
+    if ending.options["missing"] != "listwise":
         step = message("leave_out_covariate")
     else:
-        step = message("listwise_or_fiml" if ending.way.fiml else "listwise_at_random")
+        step = message("listwise_or_fiml" if ending.way.fiml else "listwise_or_pairwise")
     if lost > DROPPED_SHARE * n_rows:
         where = message("rows_of_rows", n=lost, rows=n_rows)
         yield _row("note", "rows_dropped", where, step, share=lost / n_rows)
@@ -327,7 +332,9 @@ def _missing(ending: Ending) -> Iterator[Row]:
     share, total = frame.isna().mean(), frame.isna().to_numpy().mean()
     if total > MISSING_SHARE:
         where = message("most_missing", variable=share.idxmax(), share=share.max())
-        yield _row("note", "values_missing", where, message("report_share"), share=total)
+        pairwise = ending.options["missing"] == "pairwise"
+        step = message("report_share_pairwise" if pairwise else "report_share")
+        yield _row("note", "values_missing", where, step, share=total)
     for label, _, sample in ending.groups():
         if sample.complete:
             continue

@@ -546,7 +546,7 @@ def _residual_changes(
     """
     variances = np.linalg.solve(structure.residual_reach(implied.total), gap)
     scale = structure.scales(implied.values)
-    result = np.zeros((len(statistics.values), gap.shape[1]))
+    result = np.zeros((len(statistics.values), gap.shape[1]), dtype=variances.dtype)
     at, own = structure.mediators, variances[structure.mediator_rows]
     for name in ("variance", "covariance"):
         which, i, j = statistics.pick(name)

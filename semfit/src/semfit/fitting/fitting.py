@@ -185,12 +185,14 @@ def fit(
         with sandwich standard errors and the Yuan-Bentler scaled chi-square. WLSMV: diagonally
         weighted least squares on thresholds and polychoric correlations, with robust standard
         errors and a mean-and-variance adjusted chi-square, for `ordered` variables.
-    missing : {"listwise", "fiml"}
+    missing : {"listwise", "fiml", "pairwise"}
         listwise: rows with a missing value on any observed variable of the model are dropped, and
         counted. fiml: all rows are used, with the likelihood of what each has (ML and MLR only);
         dropped are rows with a missing covariate, or, without covariates, rows without any value,
-        as in lavaan. Standard errors are then from observed information. lavaan's "ml" and "direct"
-        are read as fiml, both options in any case.
+        as in lavaan. Standard errors are then from observed information. pairwise (WLSMV only):
+        thresholds rest on who answered, correlations on who answered both; dropped are rows with a
+        missing covariate, or without any value. lavaan's "ml" and "direct" are read as fiml, both
+        options in any case.
     group : str, optional
         Column whose values are the groups, in sorted order (that of its categories, if it is
         categorical); rows where it is missing are dropped. A model with modifiers for each group

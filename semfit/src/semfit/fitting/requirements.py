@@ -70,14 +70,16 @@ def select_rows(model: Model, data: pd.DataFrame, options: Mapping[str, Any]) ->
     else:
         others = [name for name in model.observed if name not in model.covariates]
         kept = frame[list(model.covariates)].notna().all(axis=1)
-        kept &= True if model.covariates else frame[others].notna().any(axis=1)
-        reason = [message("dropped_covariate" if model.covariates else "dropped_empty")]
+        reason = [message("dropped_covariate")] if model.covariates else []
+        if options["missing"] == "pairwise" or not model.covariates:
+            kept &= frame[others].notna().any(axis=1)
+            reason.append(message("dropped_empty"))
     labels, groups = group_labels(model, data, options)
     if options["group"] is not None:
         reason.append(message("dropped_group", group=repr(options["group"])))
     used = (kept.to_numpy()) & (labels != None)
     for label in groups:
-        _check_left(frame[labels == label], used[labels == label], options["missing"], label)
+        _check_left(frame[labels == label], used[labels == label], options, label)
     columns = design_columns(data, options)
     rows = frame[used].copy()
     for option in columns:
@@ -91,14 +93,17 @@ def select_rows(model: Model, data: pd.DataFrame, options: Mapping[str, Any]) ->
     return Selected(frames, groups, sizes, rows, len(data), data.index[~used], reason, designs)
 
 
-def _check_left(frame: pd.DataFrame, used: np.ndarray, missing: str, label: str) -> None:
+def _check_left(
+    frame: pd.DataFrame, used: np.ndarray, options: Mapping[str, Any], label: str
+) -> None:
     """Refuse a group in which every row is dropped; the message names what is missing most."""
     if used.any():
         return
     _check_values(frame, _here(label))
     share = frame.isna().mean().sort_values(ascending=False, kind="stable").head(3)
     worst = ", ".join(f"{name} ({part:.0%})" for name, part in share.items() if part > 0)
-    remedy = "" if missing == "fiml" else ", or use missing='fiml'"
+    other = "pairwise" if options.get("ordered") else "fiml"
+    remedy = f", or use missing={other!r}" if options["missing"] == "listwise" else ""
     raise ValueError(
         f"None of the {len(frame)} rows{_here(label)} is complete on the {frame.shape[1]} "
         f"variables of the model. Leave out what is missing most{': ' if worst else ''}{worst}{remedy}."

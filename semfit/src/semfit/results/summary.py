@@ -138,7 +138,7 @@ def _tables(fit: Fit, confidence: float) -> dict[str, pd.DataFrame]:
 
 def _options(fit: Fit) -> Block:
     """Return how the model was fitted."""
-    missing = {"fiml": "full information", "listwise": "rows dropped"}
+    missing = {"fiml": "full information", "listwise": "rows dropped", "pairwise": "pair by pair"}
     measures = fit.measures.set_index("measure")["standard"]  # parameters less constraints
     rows = [
         Row("Estimator", (fit.estimator,)),
