@@ -2,7 +2,9 @@
 # Run: Rscript semfit/tests/reference/constraints.R (from the root of the repository). Makes constraints.json and
 # constraints_sessionInfo.txt. Data: estimators/data_<name>.csv. Fits whose equalities are linear are polished by Newton
 # steps; the others end where lavaan's augmented Lagrangian does, with narrow tolerances.
-suppressMessages({library(lavaan); library(jsonlite)})
+# With LAVAAN_NEW=<library with lavaan 0.7-2>: constraints_0_7.json, the estimates of some, as lavaan finds them.
+new <- Sys.getenv("LAVAAN_NEW")
+suppressMessages({if (nzchar(new)) library(lavaan, lib.loc = new) else library(lavaan); library(jsonlite)})
 options(warn = 1)
 OUT <- "semfit/tests/reference"
 read <- function(name) read.csv(file.path(OUT, "estimators", paste0("data_", name, ".csv")))
@@ -161,6 +163,18 @@ reference <- function(name) {
     standardized = table_of(standardizedSolution(fit), c("lhs", "op", "rhs", "group", "est.std", "se")),
     modindices = table_of(modificationIndices(fit), c("lhs", "op", "rhs", "group", "mi", "epc")),
     score = score_tests(fit), nested = nested(name, fit), wald = wald(name, fit)))
+}
+if (nzchar(new)) {
+  estimates <- function(name) {
+    case <- CASES[[name]]
+    fit <- do.call("sem", c(list(model = case$model, data = read(case$data)), case$options))
+    table_of(parameterEstimates(fit), c("lhs", "op", "rhs", "group", "est", "se"))
+  }
+  some <- c("linear", "active", "bounded", "coded", "mlr_active", "fiml_linear", "ordered_active")
+  write(toJSON(sapply(some, estimates, simplify = FALSE), digits = I(12), auto_unbox = TRUE, na = "null"),
+    file.path(OUT, "constraints_0_7.json"))
+  writeLines(sub(" /.*/", " ", capture.output(sessionInfo())), file.path(OUT, "constraints_0_7_sessionInfo.txt"))
+  quit(save = "no")
 }
 write(toJSON(sapply(names(CASES), reference, simplify = FALSE), digits = I(12), auto_unbox = TRUE, na = "null"),
   file.path(OUT, "constraints.json"))

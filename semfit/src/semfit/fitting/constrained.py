@@ -98,31 +98,30 @@ class Reduced:
 def free_directions(layout: Layout, theta: np.ndarray) -> np.ndarray | None:
     """Return a basis (k, r) of the changes that restrictions leave free; None if all are.
 
-    Equalities, and inequalities that hold with equality: as lavaan 0.6-14 has it, these are counted
-    as equalities in standard errors and scaling factors, not in degrees of freedom. Bounds are in
-    neither.
+    Equalities, and inequalities that hold with equality: as lavaan has it, these are counted as
+    equalities in standard errors and scaling factors, not in degrees of freedom. So are bounds,
+    which lavaan 0.6-14 left out of both (0.7-2 does not).
     """
     limits = layout.restrictions
-    if not limits.equalities and not limits.inequalities:
+    if not limits:
         return None
     rows = [limits.equality_jacobian(theta), active_rows(limits, theta)]
     return kernel(np.concatenate(rows))
 
 
-def active_rows(limits: Restrictions, theta: np.ndarray, bounds: bool = False) -> np.ndarray:
+def active_rows(limits: Restrictions, theta: np.ndarray) -> np.ndarray:
     """Return the derivatives of the inequalities that hold with equality, (m, k)."""
-    return limits.inequality_jacobian(theta, bounds)[_active(limits, theta, bounds)]
+    return limits.inequality_jacobian(theta)[_active(limits, theta)]
 
 
 def at_limit(limits: Restrictions, theta: np.ndarray) -> list[str]:
     """Return the inequalities and bounds that hold with equality, as text."""
-    active = _active(limits, theta, bounds=True)
+    active = _active(limits, theta)
     return [text for text, here in zip(limits.inequality_texts(), active, strict=True) if here]
 
 
-def _active(limits: Restrictions, theta: np.ndarray, bounds: bool) -> np.ndarray:
-    rows = limits.inequality_jacobian(theta, bounds)
-    values = limits.inequality_values(theta, bounds)
+def _active(limits: Restrictions, theta: np.ndarray) -> np.ndarray:
+    rows, values = limits.inequality_jacobian(theta), limits.inequality_values(theta)
     return values <= ACTIVE * (np.abs(rows) @ np.abs(theta))
 
 
@@ -134,12 +133,8 @@ def equality_directions(layout: Layout, theta: np.ndarray) -> np.ndarray | None:
 
 def along(layout: Layout, theta: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Return the part of a gradient (k,) that no restriction holds back."""
-    limits = layout.restrictions
-    if not limits:
-        return gradient
-    rows = [limits.equality_jacobian(theta), active_rows(limits, theta, bounds=True)]
-    free = kernel(np.concatenate(rows))
-    return free @ (free.T @ gradient)
+    free = free_directions(layout, theta)
+    return gradient if free is None else free @ (free.T @ gradient)
 
 
 def kernel(rows: np.ndarray) -> np.ndarray:

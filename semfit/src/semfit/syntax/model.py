@@ -128,6 +128,11 @@ class Model:
         """Return the model of these of its terms, and of what they leave of what is computed.
 
         Definitions and constraints that use a label which is lost are left out.
+
+        Raises
+        ------
+        ValueError
+            A constraint ties what is lost to what stays.
         """
         lost = {*labels_of(self.terms)} - {*labels_of(terms)}
         definitions = []
@@ -136,10 +141,22 @@ class Model:
                 lost.add(defined)
             else:
                 definitions.append((defined, formula))
-        kept = tuple(one for one in self.constraints if not lost & {*names_in(one.formula)})
+        kept = tuple(one for one in self.constraints if not self._is_lost(one, lost))
         lines = [text_of_terms(terms), *(f"{name} := {formula}" for name, formula in definitions)]
         text = "\n".join([*lines, *(one.text for one in kept)])
         return built(name or self.name, text, terms, tuple(definitions), kept, self.options)
+
+    def _is_lost(self, constraint: Constraint, lost: set[str]) -> bool:
+        """Tell whether all that a constraint uses is lost; refuse one that loses a part."""
+        used, computed = {*names_in(constraint.formula)}, dict(self.definitions)
+        while inner := used & computed.keys():
+            used = used - inner | {name for one in inner for name in names_in(computed[one])}
+        if lost & used and used - lost:
+            raise ValueError(
+                f"Constraint {constraint.text!r} ties {min(lost & used)}, which is left out here, to "
+                f"{min(used - lost)}, which is not: leave the constraint out, or keep both."
+            )
+        return bool(lost & used)
 
 
 def read_model(source: str | Path, folder: str | Path | None = None) -> Model:

@@ -81,12 +81,8 @@ class Restrictions:
     @property
     def has_inequalities(self) -> bool:
         """There are ``<``, ``>`` or bounds."""
-        return bool(self.inequalities) or self.has_bounds
-
-    @property
-    def has_bounds(self) -> bool:
-        """There is a ``lower()`` or ``upper()``."""
-        return bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
+        bounds = np.concatenate([self.lower, self.upper])
+        return bool(self.inequalities) or bool(np.isfinite(bounds).any())
 
     def equality_values(self, theta: np.ndarray) -> np.ndarray:
         """Return h(theta), (m,): 0 where they hold."""
@@ -96,19 +92,15 @@ class Restrictions:
         """Return the derivatives of the equalities, (m, k)."""
         return self._jacobian(self.equalities, theta)
 
-    def inequality_values(self, theta: np.ndarray, bounds: bool = True) -> np.ndarray:
-        """Return c(theta), (q,): at least 0 where they hold; those of `bounds` come last."""
+    def inequality_values(self, theta: np.ndarray) -> np.ndarray:
+        """Return c(theta), (q,): at least 0 where they hold; those of bounds come last."""
         values = self._values(self.inequalities, theta)
-        if not bounds:
-            return values
         below, above = np.isfinite(self.lower), np.isfinite(self.upper)
         return np.concatenate([values, (theta - self.lower)[below], (self.upper - theta)[above]])
 
-    def inequality_jacobian(self, theta: np.ndarray, bounds: bool = True) -> np.ndarray:
+    def inequality_jacobian(self, theta: np.ndarray) -> np.ndarray:
         """Return the derivatives of the inequalities, (q, k)."""
         rows = self._jacobian(self.inequalities, theta)
-        if not bounds:
-            return rows
         unit = np.eye(self.k)
         return np.concatenate([rows, unit[np.isfinite(self.lower)], -unit[np.isfinite(self.upper)]])
 

@@ -100,18 +100,27 @@ def _sides(text: str) -> list[str]:
     return sides
 
 
-def wald_statistic(gaps: Callable[[np.ndarray], np.ndarray], point: Point) -> tuple[float, int]:
-    """Return (chisq, df) of the hypothesis that functions of the parameters are 0."""
+def wald_statistic(
+    gaps: Callable[[np.ndarray], np.ndarray], point: Point, dependent: bool = False
+) -> tuple[float, int]:
+    """Return (chisq, df) of the hypothesis that functions of the parameters are 0.
+
+    If they may be `dependent` (the model's own constraints tie them), df is their rank.
+    """
     values = np.real(gaps(point.theta.astype(complex)))
     slopes = derivative(gaps, point.theta).reshape(len(point.theta), len(values))
     cov = slopes.T @ point.vcov @ slopes
     scale = np.sqrt(np.diag(cov))
-    if not (scale > 0).all() or np.linalg.eigvalsh(cov / np.outer(scale, scale))[0] < RANK:
+    scale[~(scale > 0)] = 1.0
+    spread, axes = np.linalg.eigh(cov / np.outer(scale, scale))
+    known = spread >= RANK
+    if not known.all() and not dependent:
         raise ValueError(
             "The constraints cannot be tested together: one is about no free parameter, or follows "
             "from the others. Leave it out."
         )
-    return float(values @ np.linalg.solve(cov, values)), len(values)
+    along = axes[:, known].T @ (values / scale)
+    return float(along @ (along / spread[known])), int(known.sum())
 
 
 # ---- score ---------------------------------------------------------------------------------------
@@ -173,7 +182,7 @@ def score_tests(one: Fit) -> pd.DataFrame:
     shared = np.zeros((len(table), owner.max() + 1))
     shared[np.arange(len(table)), owner] = 1.0
     limits, theta = one.layout.restrictions, one.point.theta
-    active = constrained.active_rows(limits, theta, bounds=True)
+    active = constrained.active_rows(limits, theta)
     free = shared @ constrained.kernel(np.concatenate([limits.equality_jacobian(theta), active]))
     scores = _unrestricted(one, free)
     rows: list[list[Any]] = []
@@ -200,13 +209,13 @@ def _constraint_rows(one: Fit, scores: _Scores, shared: np.ndarray) -> Iterator[
     """Yield the row of each ``==`` constraint: released, with the others kept."""
     limits, theta = one.layout.restrictions, one.point.theta
     slopes = limits.equality_jacobian(theta)
-    active = constrained.active_rows(limits, theta, bounds=True)
+    active = constrained.active_rows(limits, theta)
     for place, constraint in enumerate(limits.equalities):
         rest = np.concatenate([np.delete(slopes, place, axis=0), active])
         free = constrained.kernel(rest)
         chisq, change = scores.released(shared @ free)
         gap = slopes[place] @ np.linalg.lstsq(shared, change, rcond=None)[0]
-        left, right = (side.strip() for side in constraint.text.split("=="))
+        left, _, right = map(str.strip, constraint.text.partition("=="))
         yield [left, "==", right, "", "constraint", chisq, 1, gap]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from semfit.fitting import estimates, requirements
+from semfit.fitting import constrained, estimates, requirements
 from semfit.fitting.fitting import Fit, fit
 from semfit.messages import Message, message, told
 from semfit.syntax.model import Model
@@ -18,6 +18,7 @@ from semfit.testing.compare import chisq_difference, note_columns
 from semfit.testing.constraints import holm, layout_with, refit, wald_statistic
 from semfit.testing.groups import few_cases, group_sizes, groups_compared
 
+SAME = 1e-7  # a slope along what is free that is none
 DIFFERENT = 0.05  # p after Holm's correction, for the message
 
 
@@ -72,7 +73,8 @@ def path_differences(
     Parameters
     ----------
     model : Model
-        A label is one parameter in each group (``labels="by_group"`` of `fit`). Covariates that are
+        A label is one parameter in each group (``labels="by_group"`` of `fit`), and so are
+        constraints; a path that they make equal in all groups is left out. Covariates that are
         constant in a group (company size among solo companies, the grouping variable) are left out
         of all groups.
     data : DataFrame
@@ -125,11 +127,21 @@ def _free_paths(one: Fit) -> dict[str, list[int]]:
     table = one.layout.table.reset_index(drop=True)
     paths = table[table["op"] == "~"].assign(path=lambda t: t["lhs"] + " ~ " + t["rhs"])
     found = {name: rows.index.to_list() for name, rows in paths.groupby("path", sort=False)}
-    return {
+    own = {
         name: rows
         for name, rows in found.items()
         if (table.loc[rows, "parameter"] != "").all() and table.loc[rows, "parameter"].is_unique
     }
+    return {name: rows for name, rows in own.items() if _may_differ(one, np.array([rows]))}
+
+
+def _may_differ(one: Fit, places: np.ndarray) -> bool:
+    """Tell whether the model's constraints leave room for every difference of one path."""
+    free = constrained.free_directions(one.layout, one.point.theta)
+    if free is None:
+        return True
+    slopes = estimates.derivative(_gaps(one, places), one.point.theta)
+    return np.linalg.matrix_rank(slopes.T @ free, tol=SAME) == slopes.shape[1]
 
 
 def _path_table(one: Fit, paths: dict[str, list[int]]) -> pd.DataFrame:
@@ -152,14 +164,20 @@ def _path_table(one: Fit, paths: dict[str, list[int]]) -> pd.DataFrame:
     return table[[*table.columns.drop(order), *order]]
 
 
-def _wald(one: Fit, places: np.ndarray) -> dict[str, float]:
-    """Return the Wald test that paths (rows by groups) do not differ; the difference, if one."""
+def _gaps(one: Fit, places: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function of theta that gives the differences of paths from the first group's."""
 
     def gaps(theta: np.ndarray) -> np.ndarray:
         values = one.point.values(theta)[places]
         return (values[:, 1:] - values[:, :1]).ravel()
 
-    chisq, df = wald_statistic(gaps, one.point)
+    return gaps
+
+
+def _wald(one: Fit, places: np.ndarray) -> dict[str, float]:
+    """Return the Wald test that paths (rows by groups) do not differ; the difference, if one."""
+    gaps = _gaps(one, places)
+    chisq, df = wald_statistic(gaps, one.point, dependent=bool(one.layout.constraints))
     row = {"wald_chisq": chisq, "wald_df": df, "wald_p": float(chi2.sf(chisq, df))}
     names = ["difference", "difference_se", "ci_low", "ci_high"]
     if df > 1 or len(places) > 1:
