@@ -9,6 +9,7 @@ from matplotlib.path import Path
 from test_figures import LONG, NOTICE, assert_readable, drawn_texts
 
 from mkb21.page import diagrams, figures
+from semfit.results import geometry
 
 FLOW = pd.DataFrame(
     {
@@ -259,9 +260,9 @@ def test_arrow_avoids_a_node_that_is_in_the_way():
     shapes = {
         name: (x, 1.0, 1.0, 0.4, False) for name, x in zip("abc", (0.5, 3.0, 5.5), strict=True)
     }
-    bent = diagrams.route("a", "c", "~", shapes)
-    assert not diagrams._within(bent, shapes["b"]).any()
-    straight = diagrams.route("a", "b", "~", shapes)
+    bent = geometry.route("a", "c", "~", shapes, diagrams.WIDE)
+    assert not geometry.within(bent, shapes["b"]).any()
+    straight = geometry.route("a", "b", "~", shapes, diagrams.WIDE)
     assert np.ptp(straight[:, 1]) == pytest.approx(0)
     assert straight[0, 0] == pytest.approx(1.0, abs=0.05)  # from edge to edge
     assert straight[-1, 0] == pytest.approx(2.5, abs=0.05)
@@ -270,7 +271,7 @@ def test_arrow_avoids_a_node_that_is_in_the_way():
 def test_coefficient_leaves_the_place_where_arrows_cross():
     t = np.linspace(0, 1, 101)[:, None]
     routes = [t * [4, 4] + [1, 1], t * [4, -4] + [1, 5]]
-    spots = diagrams.label_spots(routes, ["0.50\n[0.40, 0.60]"] * 2, {})
+    spots = geometry.label_spots(routes, ["0.50\n[0.40, 0.60]"] * 2, {}, diagrams._label_size)
     half = np.array([figures.text_width("[0.40, 0.60]"), 2 * figures.LINE[7]]) / 2
     for spot, own, other in zip(spots, routes, routes[::-1], strict=True):
         assert (own == spot).all(axis=1).any()

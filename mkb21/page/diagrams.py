@@ -34,6 +34,7 @@ from mkb21.page.figures import (
 )
 from mkb21.page.numerals import interval, number, p_equals, short
 from mkb21.page.words import section
+from semfit.results.geometry import label_spots, route
 
 PANELS = {  # kind of claim -> its statistics
     "percentages": ("percent", "percent_of_rows", "min_percent", "max_percent"),
@@ -250,9 +251,9 @@ def path_diagram(
     figure, axes = sheet(FULL, bottom + listed, title, words["paths"] + words["shapes"])
     for node, (*place, is_latent) in shapes.items():
         _box(axes, wrap(label(node, labels), 0.8 * place[2]), tuple(place), is_latent)
-    routes = [route(cause, effect, op, shapes) for cause, effect, op in arrows]
+    routes = [route(cause, effect, op, shapes, WIDE) for cause, effect, op in arrows]
     texts = [_coefficient(row, language) for row in drawn.itertuples()]
-    spots = label_spots(routes, texts, shapes)
+    spots = label_spots(routes, texts, shapes, _label_size)
     for row, points, text, spot in zip(drawn.itertuples(), routes, texts, spots, strict=True):
         weak = getattr(row, "p", np.nan) >= 0.05
         width = 0.6 + 3 * min(abs(row.std_all), 1)
@@ -337,64 +338,8 @@ def _shapes(places: dict, labels: dict, latent: set) -> dict[str, tuple]:
     }
 
 
-def _within(points: np.ndarray, shape: tuple, margin: float = 0.0) -> np.ndarray:
-    """Which points lie in a node?"""
-    x, y, width, height, latent = shape
-    across = np.abs(points[:, 0] - x) / (width / 2 + margin)
-    down = np.abs(points[:, 1] - y) / (height / 2 + margin)
-    return across**2 + down**2 < 1 if latent else np.maximum(across, down) < 1
-
-
-def route(cause: str, effect: str, op: str, shapes: dict) -> np.ndarray:
-    """The points of an arrow: straight if no other node is in the way, else the least bent curve.
-
-    Covariances are always bent. Returns points x 2, from the edge of one node to that of the other.
-    """
-    ends = np.array([shapes[cause][:2], shapes[effect][:2]])
-    normal = np.array([-1, 1]) * (ends[1] - ends[0])[::-1]
-    others = [shape for node, shape in shapes.items() if node not in (cause, effect)]
-    t = np.linspace(0, 1, 121)[:, None]
-    bends = (0.2, -0.2, 0.35, -0.35, 0.5, -0.5)
-    found: list[tuple] = []
-    for bend in bends if op == "~~" else (0, *bends):
-        middle = ends.mean(axis=0) + bend * normal
-        curve = (1 - t) ** 2 * ends[0] + 2 * t * (1 - t) * middle + t**2 * ends[1]
-        in_the_way = sum(_within(curve, shape, 0.08).sum() for shape in others)
-        in_the_way += ((curve < 0) | (curve > [WIDE, np.inf])).sum()
-        found.append((in_the_way, len(found), curve))
-    curve = min(found, key=lambda item: item[:2])[2]
-    return curve[~_within(curve, shapes[cause]) & ~_within(curve, shapes[effect])]
-
-
-def label_spots(routes: list, texts: list[str], shapes: dict) -> list[np.ndarray]:
-    """Where each label stands on its arrow: near the middle, off all that is drawn."""
-    nodes = [_rectangle(shape[:2], shape[2:4]) for shape in shapes.values()]
-    spots: list[np.ndarray] = []
-    taken: list[np.ndarray] = []
-    for this, (points, text) in enumerate(zip(routes, texts, strict=True)):
-        size = text_width(text) + 0.06, high([text]) + 0.03
-        others = [points_ for other, points_ in enumerate(routes) if other != this]
-        found: list[tuple] = []
-        for share in sorted(np.linspace(0.15, 0.85, 29), key=lambda share: abs(share - 0.5)):
-            spot = points[int(share * (len(points) - 1))]
-            box = _rectangle(spot, size)
-            hits = sum(_overlap(box, other) for other in [*nodes, *taken])
-            hits += sum(((other > box[0]) & (other < box[1])).all(axis=1).any() for other in others)
-            found.append((hits, spot, box))
-        _, spot, box = min(found, key=lambda item: item[0])
-        spots.append(spot)
-        taken.append(box)
-    return spots
-
-
-def _rectangle(centre: Any, size: Any) -> np.ndarray:
-    """Two corners, from the smallest to the largest coordinates."""
-    half = np.array(size) / 2
-    return np.array([centre - half, centre + half])
-
-
-def _overlap(first: np.ndarray, second: np.ndarray) -> bool:
-    return bool((first[0] < second[1]).all() and (second[0] < first[1]).all())
+def _label_size(text: str) -> tuple[float, float]:
+    return text_width(text) + 0.06, high([text]) + 0.03
 
 
 def _coefficient(row: Any, language: str, between: str = "\n") -> str:

@@ -448,3 +448,165 @@ def test_scores_of_answers_that_were_not_there():
         fit.scores(data=answers.assign(x2=7))
     with pytest.raises(ValueError, match="no standard errors of scores of ordered"):
         fit.scores(se=True)
+
+
+def test_scores_do_not_depend_on_the_parameterization():
+    data = semfit.example_data()
+    items = ["x1", "x2", "x3", "x4"]
+    answers = data[items].apply(lambda x: np.digitize(x, x.quantile([0.3, 0.7])))
+    fits = [
+        semfit.fit("f =~ x1 + x2 + x3 + x4", answers, "WLSMV", ordered="all", parameterization=how)
+        for how in ("delta", "theta")
+    ]
+    for method in ("ebm", "ml"):
+        delta, theta = (one.scores(method)["f"] for one in fits)
+        middle = answers.mean(axis=1).between(0.3, 1.7)  # at the ends "ml" has only its faint prior
+        scale = np.sqrt(fits[1].implied().latent_cov / fits[0].implied().latent_cov).iloc[0, 0]
+        close(theta[middle], delta[middle] * scale, 2e-4, 0)
+
+
+# ---- LaTeX ---------------------------------------------------------------------------------------
+
+
+def commands(text):
+    """Environments are closed in order, braces are balanced, rows have as many cells as columns."""
+    open_, width = [], 0
+    for line in text.splitlines():
+        if found := re.match(r"\\begin\{(\w+)\}(?:\{l(r+)\})?$", line):
+            open_.append(found[1])
+            width = 1 + len(found[2] or "") if found[1] == "tabular" else width
+        elif found := re.match(r"\\end\{(\w+)\}$", line):
+            assert open_.pop() == found[1]
+        elif line.endswith(r" \\"):
+            plain = re.sub(r"\\.", "", line)
+            across = re.match(r"\\multicolumn\{(\d+)\}", line)
+            assert int(across[1]) == width if across else plain.count("&") + 1 <= width
+        plain = re.sub(r"\\[{}&%$#_]", "", line)
+        assert plain.count("{") == plain.count("}") and plain.count("$") % 2 == 0
+        assert not re.search(r"[%#_^~<>]", re.sub(r"\$[^$]*\$", "", plain))
+    assert open_ == []
+
+
+@pytest.mark.parametrize("table", ["estimates", "measures", "r_squared"])
+def test_latex_is_balanced_and_holds_every_number(compared, table):
+    fit, _, _ = compared
+    text = fit.to_latex(table, caption="50 % & more_of_it", label="tab:fit", intervals=True)
+    commands(text)
+    assert r"\caption{50 \% \& more\_of\_it}" in text and r"\label{tab:fit}" in text
+    shown = fit.summary(intervals=True).text
+    numbers = {n for n in re.findall(r"-?\d*\.\d{3}\b", text)}
+    assert numbers <= {n for n in re.findall(r"-?\d*\.\d{3}\b", shown)}
+    if table == "measures":
+        assert f"{fit.measures.set_index('measure').loc['cfi', 'standard']:.3f}" in numbers
+    elif table == "estimates":
+        rows = ~fit.layout.table["exogenous"].astype(bool)
+        assert {
+            f"{e + 0.0:.3f}".replace("-0.000", "0.000") for e in fit.estimates["estimate"][rows]
+        } <= numbers
+    for label in fit.groups:
+        assert (f"Group {label}" in text) == (bool(fit.group) and table != "measures")
+
+
+def test_names_are_escaped_in_latex():
+    from semfit.results.latex import escaped
+
+    assert escaped(r"a_b & c% $d# {e} ~f^g\h") == (
+        r"a\_b \& c\% \$d\# \{e\} \textasciitilde{}f\textasciicircum{}g\textbackslash{}h"
+    )
+    data = semfit.example_data().rename(columns={"x1": "x_1"})
+    fit = semfit.fit("f =~ x_1 + x2 + x3", data)
+    assert r"x\_1" in fit.to_latex() and "x_1" not in fit.to_latex()
+    with pytest.raises(ValueError, match="there is: estimates, measures, r_squared"):
+        fit.to_latex("loadings")
+    with pytest.raises(ValueError, match="no solution"):
+        _without_solution(fit).to_latex()
+
+
+# ---- diagram -------------------------------------------------------------------------------------
+
+
+def boxes_apart(ax):
+    """Nodes and numbers do not cover each other."""
+    from matplotlib.patches import Ellipse, Rectangle
+
+    nodes = [p for p in ax.patches if isinstance(p, Ellipse | Rectangle)]
+    renderer = ax.figure.canvas.get_renderer()
+    areas = [p.get_window_extent(renderer) for p in nodes]
+    count = sum(a.overlaps(b) for i, a in enumerate(areas) for b in areas[i + 1 :])
+    inside = ax.get_window_extent(renderer)
+    for area in areas:
+        assert inside.x0 <= area.x0 and area.x1 <= inside.x1
+        assert inside.y0 <= area.y0 and area.y1 <= inside.y1
+    return len(nodes), count
+
+
+FACTORS = "\n".join(f"f{k} =~ {' + '.join(f'f{k}_i{i}' for i in range(1, 6))}" for k in range(1, 6))
+VALUES = re.sub(r"(f\d_i)", r"0.7*\1", FACTORS)
+
+
+@pytest.mark.parametrize(
+    ("paths", "values", "arrows"),
+    [
+        ("", "f1 ~~ .3*f2", 25 + 10),
+        ("\nf3 ~ f1 + f2\nf4 ~ f3 + f1 + z\nf5 ~ f4 + f2\nf1_i1 ~~ f1_i2", "f3 ~ .4*f1", 25 + 9),
+        ("\ng =~ f1 + f2 + f3\nf4 ~ g + z\nf5 ~ f4", "f4 ~ .4*f1", 25 + 3 + 3),
+    ],
+)
+def test_a_diagram_of_25_items_has_no_overlap(paths, values, arrows):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    data = semfit.simulate(f"{VALUES}\n{values}\nf1_i1 ~ .1*z", 500, seed=2)
+    fit = semfit.fit(FACTORS + paths, data)
+    ax = fit.plot()
+    ax.figure.canvas.draw()
+    n, overlaps = boxes_apart(ax)
+    variables = {*fit.model.latents, *fit.model.observed}
+    assert (n, overlaps) == (len(variables), 0)
+    names = [text.get_text() for text in ax.texts]
+    assert variables <= {*names} and len(names) == len(variables) + arrows
+    matplotlib.pyplot.close(ax.figure)
+
+
+def test_numbers_and_dashes_of_a_diagram():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib.patches import FancyArrowPatch
+
+    data = semfit.example_data()
+    data["noise"] = np.random.default_rng(3).standard_normal(len(data))
+    fit = semfit.fit("f =~ x1 + x2 + x3; x4 ~ f + noise", data, group="group")
+    with pytest.raises(ValueError, match="name one of the groups"):
+        fit.plot()
+    ax = fit.plot("b")
+    rows = fit.estimates.query("group == 'b' and op in ('=~', '~')")
+    shown = [text.get_text() for text in ax.texts]
+    assert sorted(t for t in shown if "." in t) == sorted(f"{v:.2f}" for v in rows["std_all"])
+    arrows = [p for p in ax.patches if isinstance(p, FancyArrowPatch)]
+    dashed = sum(p.get_linestyle() not in ("-", "solid") for p in arrows)
+    assert len(arrows) == len(rows) and dashed == (rows["p"] >= 0.05).sum() == 1
+    assert ax.get_title() == "b"
+    again = fit.plot("a", ax=matplotlib.pyplot.subplots()[1])
+    assert again.get_title() == "a"
+    matplotlib.pyplot.close("all")
+    with pytest.raises(ValueError, match="no solution"):
+        _without_solution(fit).plot("a")
+
+
+def test_a_diagram_needs_matplotlib(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    fit = semfit.fit("f =~ x1 + x2 + x3", semfit.example_data())
+    with pytest.raises(ImportError, match="plot\\(\\) needs matplotlib"):
+        fit.plot()
+
+
+def test_a_circle_of_paths_is_drawn_too():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    data = semfit.example_data()
+    fit = semfit.fit("x4 ~ .1*x1 + x2; x1 ~ .2*x4 + x3", data)
+    ax = fit.plot()
+    ax.figure.canvas.draw()
+    assert boxes_apart(ax) == (4, 0)
+    matplotlib.pyplot.close(ax.figure)

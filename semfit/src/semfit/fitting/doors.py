@@ -301,3 +301,104 @@ class Doors:
         x3  0.61  0.53  0.89
         """
         return import_module("semfit.results.moments").implied(self, group)
+
+    def to_latex(
+        self,
+        table: str = "estimates",
+        *,
+        caption: str = "",
+        label: str = "",
+        confidence: float = 0.95,
+        intervals: bool = False,
+        standardized: bool = True,
+        decimals: int = 3,
+    ) -> str:
+        r"""Return a table of the fit for LaTeX, with the rules of the package booktabs.
+
+        Parameters
+        ----------
+        table : {"estimates", "measures", "r_squared"}
+        caption, label : str
+            Left out where they are empty.
+        confidence, intervals, standardized, decimals
+            As in `summary`.
+
+        Returns
+        -------
+        str
+            A `table` environment, groups one after the other; names of variables are escaped. R: none
+            of lavaan's; ``semTable::semTable(fit)``.
+
+        Raises
+        ------
+        ValueError
+            A fit without a solution, or an unknown table.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
+        >>> print(fit.to_latex("r_squared", caption="Explained variance"))
+        \begin{table}
+        \centering
+        \caption{Explained variance}
+        \begin{tabular}{lr}
+        \toprule
+         & Estimate \\
+        \midrule
+        x1 & 0.712 \\
+        x2 & 0.602 \\
+        x3 & 0.584 \\
+        \bottomrule
+        \end{tabular}
+        \end{table}
+        <BLANKLINE>
+        """
+        return import_module("semfit.results.latex").to_latex(
+            self,
+            table,
+            caption=caption,
+            label=label,
+            confidence=confidence,
+            intervals=intervals,
+            standardized=standardized,
+            decimals=decimals,
+        )
+
+    def plot(self, group: str | None = None, ax: Any = None) -> Any:
+        """Draw a path diagram: ellipses are latent variables, boxes observed ones.
+
+        Parameters
+        ----------
+        group : str, optional
+            Which, where there are several.
+        ax : matplotlib Axes, optional
+            Where to draw; default: a figure of its own, as large as the model needs.
+
+        Returns
+        -------
+        matplotlib Axes
+            With ``ax.figure.savefig("model.pdf")`` it becomes a file. R: ``semPlot::semPaths(fit,
+            "std")``.
+
+        Raises
+        ------
+        ValueError
+            A fit without a solution; a group that is not there, or none of several named.
+        ImportError
+            matplotlib is not installed (``pip install semfit[plot]``).
+
+        Notes
+        -----
+        Numbers are the completely standardised estimates; an arrow with p >= .05 is dashed. Causes
+        stand left of effects. Variances, means, and the covariances of covariates are not drawn.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
+        >>> ax = fit.plot()
+        >>> sorted(text.get_text() for text in ax.texts)
+        ['0.76', '0.78', '0.84', 'f', 'x1', 'x2', 'x3']
+        """
+        return import_module("semfit.results.diagram").plot(self, group, ax)

@@ -17,6 +17,7 @@ from semfit.results.blocks import LINE, STYLE, Block, Row, block_html, block_tex
 from semfit.results.numerals import number, p_value, whole
 
 Format = Callable[[float], str]
+Parts = list[tuple[str, list[Block]]]  # a heading, "" for none, and its blocks
 
 MEASURES = (  # part, name, measure, how it is shown
     ("Model against the saturated one", "Chi-square", "chisq", number),
@@ -110,17 +111,36 @@ def summary(
 ) -> Summary:
     """Return a fit as one reads it; see `Fit.summary`."""
     tables = {"problems": fit.problems}
-    blocks: list[tuple[str, list[Block]]] = [("", [*_problems(fit.problems), _options(fit)])]
+    blocks: Parts = [("", [*_problems(fit.problems), _options(fit)])]
     if has_solution(fit):
-        tables |= _tables(fit, confidence)
-        level = f"{100 * confidence:g} %"
-        columns = ESTIMATE | ({"ci_low": f"{level} low", "ci_high": "high"} if intervals else {})
-        columns |= {"std_lv": "Std.lv", "std_all": "Std.all"} if standardized else {}
-        shown = _Shown(fit, tables, columns, decimals)
+        shown = _shown(fit, confidence, standardized, intervals, decimals)
+        tables |= shown.tables
         blocks[0][1].extend([_measures(fit.measures, decimals)] if measures else [])
-        blocks += [(_heading(fit, g), list(_group(shown, g))) for g in range(len(fit.groups))]
-        blocks.append(("", list(_whole(shown))))
+        blocks += _estimates(shown)
     return Summary(_text(fit, blocks), _html(fit, blocks), tables)
+
+
+def blocks_of(
+    fit: Fit, confidence: float, *, standardized: bool, intervals: bool, decimals: int
+) -> Parts:
+    """Return the blocks of numbers of a solution: measures, then each group below its heading."""
+    shown = _shown(fit, confidence, standardized, intervals, decimals)
+    return [("", [_measures(fit.measures, decimals)]), *_estimates(shown)]
+
+
+def _shown(
+    fit: Fit, confidence: float, standardized: bool, intervals: bool, decimals: int
+) -> _Shown:
+    level = f"{100 * confidence:g} %"
+    columns = ESTIMATE | ({"ci_low": f"{level} low", "ci_high": "high"} if intervals else {})
+    columns |= {"std_lv": "Std.lv", "std_all": "Std.all"} if standardized else {}
+    return _Shown(fit, _tables(fit, confidence), columns, decimals)
+
+
+def _estimates(shown: _Shown) -> Parts:
+    fit = shown.fit
+    groups = [(_heading(fit, g), list(_group(shown, g))) for g in range(len(fit.groups))]
+    return [*groups, ("", list(_whole(shown)))]
 
 
 def _tables(fit: Fit, confidence: float) -> dict[str, pd.DataFrame]:
@@ -259,7 +279,7 @@ def _whole(shown: _Shown) -> Iterator[Block]:
 # ---- the whole -----------------------------------------------------------------------------------
 
 
-def _text(fit: Fit, blocks: list[tuple[str, list[Block]]]) -> str:
+def _text(fit: Fit, blocks: Parts) -> str:
     parts = ["\n".join(wrap(fit.message, LINE))]
     for heading, group in blocks:
         parts += [f"{heading}\n{'-' * len(heading)}"] if heading else []
@@ -267,7 +287,7 @@ def _text(fit: Fit, blocks: list[tuple[str, list[Block]]]) -> str:
     return "\n\n".join(parts)
 
 
-def _html(fit: Fit, blocks: list[tuple[str, list[Block]]]) -> str:
+def _html(fit: Fit, blocks: Parts) -> str:
     worst = next(iter(fit.problems["severity"]), "note")
     parts = [f'<p class="{escape(worst)}"><strong>{escape(fit.message)}</strong></p>']
     for heading, group in blocks:
