@@ -15,10 +15,10 @@ import pandas as pd
 from scipy.stats import norm
 
 from semfit.fitting.fitting import Fit, fit
+from semfit.fitting.requirements import has_solution
 from semfit.results.drawfile import DrawFile, fingerprint
 from semfit.results.population import Population, population_of
 from semfit.results.simulation import draw, sizes_of
-from semfit.results.summary import has_solution
 from semfit.syntax.model import Model, read_model
 
 OF_THE_DATA = ("group", "groups", "sampling_weights", "cluster")  # options of a fit
