@@ -16,6 +16,8 @@ RULES = {
     "orthogonal": {"orthogonal": True},
     "auto_var": {"auto_var": False},
     "fixed_x": {"fixed_x": False},
+    "growth": {"model_type": "growth"},
+    "lavaan": {"model_type": "lavaan"},
     "mean_structure": {},
     "effect_coding": {"effect_coding": True},
     "effect_loadings": {"effect_coding": "loadings"},

@@ -38,7 +38,10 @@ groups <- list(
 )
 options <- list(
   default = list(), std_lv = list(std.lv = TRUE), orthogonal = list(orthogonal = TRUE),
-  auto_var = list(auto.var = FALSE), fixed_x = list(fixed.x = FALSE),
+  auto_var = list(auto.var = FALSE),
+  growth = list(int.ov.free = FALSE, int.lv.free = TRUE, meanstructure = TRUE),
+  lavaan = list(int.ov.free = FALSE, auto.fix.first = FALSE, auto.fix.single = FALSE, auto.var = FALSE,
+    auto.cov.lv.x = FALSE, auto.cov.y = FALSE), fixed_x = list(fixed.x = FALSE),
   mean_structure = list(meanstructure = TRUE),
   effect_coding = list(effect.coding = TRUE, auto.fix.first = FALSE, meanstructure = TRUE),
   effect_loadings = list(effect.coding = "loadings", auto.fix.first = FALSE)

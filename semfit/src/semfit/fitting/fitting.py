@@ -170,6 +170,7 @@ def fit(
     fixed_x: bool | None = None,
     parameterization: str = "delta",
     identification: str = "lavaan",
+    model_type: str | None = None,
     **unknown: Any,
 ) -> Fit:
     """Fit a structural equation model.
@@ -216,7 +217,7 @@ def fit(
     information : {"expected", "observed"}, optional
         From which information standard errors of ML and MLR are. Default: expected for ML with
         complete rows, else observed.
-    std_lv, effect_coding, orthogonal, auto_var, fixed_x
+    std_lv, effect_coding, orthogonal, auto_var, fixed_x, model_type
         By which rules the model is completed; see `Model.completed`.
     parameterization : {"delta", "theta"}
         Of ordered variables: the response behind one has scale 1 and a residual variance that follows
@@ -281,7 +282,7 @@ def fit(
         "identification": identification,
     }
     rules: dict[str, Any] = {"std_lv": std_lv, "orthogonal": orthogonal, "auto_var": auto_var}
-    rules |= {"fixed_x": fixed_x, "effect_coding": effect_coding}
+    rules |= {"fixed_x": fixed_x, "effect_coding": effect_coding, "model_type": model_type}
     options |= rules
     _check_options(model, data, options)
     model = model.completed(**rules)

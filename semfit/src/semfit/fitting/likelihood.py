@@ -127,7 +127,7 @@ class MaximumLikelihood(Estimator):
 
 def _has_means(model: Model, options: Options) -> bool:
     """Tell whether means are modelled: as asked, or where they must be."""
-    written = (model.parameters["op"] == "~1").any()
+    written = (model.parameters["op"] == "~1").any() or model.options.model_type == "growth"
     clustered = options.get("cluster") is not None  # lavaan models the means of clustered rows
     needed = options["missing"] == "fiml" or options["group"] is not None or written or clustered
     if options["mean_structure"] is False and (

@@ -13,6 +13,7 @@ from semfit.syntax.terms import Modifier, Term
 
 COLUMNS = "lhs op rhs label parameter value exogenous start lower upper".split()
 EFFECTS = ("loadings", "intercepts")
+TYPES = ("sem", "growth", "lavaan")
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,23 @@ class Completion:
         "intercepts" (those of its indicators add up to 0, and its mean is free).
     orthogonal : bool
         Latent variables do not covary, unless it is written.
-    auto_var : bool
-        Variances that are not written are free; else they are 0.
+    auto_var : bool, optional
+        Variances that are not written are free; else they are 0. Default: True, for "lavaan" False.
     fixed_x : bool
         (Co)variances of covariates are fixed at the sample's; else they are estimated, and covariates
         are variables like others.
+    model_type : {"sem", "growth", "lavaan"}
+        The function of lavaan whose rules these are. growth: means of latent variables are free, and
+        intercepts of observed ones 0. lavaan: nothing is added but covariates, no loading is fixed;
+        what is not written is 0.
     """
 
     std_lv: bool = False
     effect_coding: tuple[str, ...] = ()
     orthogonal: bool = False
-    auto_var: bool = True
+    auto_var: bool | None = None
     fixed_x: bool = True
+    model_type: str = "sem"
 
     def __post_init__(self) -> None:
         """Write what is asked of effect coding as kinds."""
@@ -53,6 +59,10 @@ class Completion:
                 f"effect_coding={unknown[0]!r} does not exist; there are True, False and "
                 f"{', '.join(EFFECTS)}."
             )
+        if self.model_type not in TYPES:
+            raise ValueError(
+                f"model_type={self.model_type!r} does not exist; there is: {', '.join(TYPES)}."
+            )
         if asked and self.std_lv:
             raise ValueError("std_lv and effect_coding are two ways to give a unit: choose one.")
         object.__setattr__(self, "effect_coding", asked)
@@ -60,7 +70,18 @@ class Completion:
     @property
     def markers(self) -> bool:
         """Whether the first loading of a latent variable is fixed at 1."""
-        return not self.std_lv and "loadings" not in self.effect_coding
+        coded = self.std_lv or "loadings" in self.effect_coding
+        return self.completes and not coded
+
+    @property
+    def completes(self) -> bool:
+        """Whether what is not written is added by the rules of ``sem()``."""
+        return self.model_type != "lavaan"
+
+    @property
+    def variances(self) -> bool:
+        """Whether variances that are not written are free."""
+        return self.completes if self.auto_var is None else self.auto_var
 
 
 def variables_of(terms: Iterable[Any]) -> dict[str, list[str]]:
@@ -210,9 +231,12 @@ def _default_rows(
     covariates, latents = kinds["covariates"], kinds["latents"]
     random = [name for name in kinds["observed"] if name not in covariates]
     pairs = [(name, name) for name in [*random, *latents]]
-    pairs += [*combinations(kinds["exogenous_latents"], 2), *combinations(kinds["outcomes"], 2)]
+    if options.completes:
+        pairs += combinations(kinds["exogenous_latents"], 2)
+        pairs += combinations(kinds["outcomes"], 2)
     written = {frozenset((t.lhs, t.rhs)) for t in terms if t.op == "~~"}
-    single = _single_indicators(terms) if options.auto_var else set[str]()
+    fixed = options.variances and options.completes
+    single = _single_indicators(terms) if fixed else set[str]()
     rows = [
         parameter_row(a, "~~", b, value=_default_value(a, b, latents, single, options))
         for a, b in pairs
@@ -236,7 +260,7 @@ def _default_value(
         return 0.0
     if a in latents and options.std_lv:
         return 1.0
-    return None if options.auto_var else 0.0
+    return None if options.variances else 0.0
 
 
 def _single_indicators(terms: Sequence[Term]) -> set[str]:

@@ -372,7 +372,7 @@ def _said(tokens: list[Token]) -> Modifier:
     if called and first.text in SAID:
         values = _arguments(tokens)
         return _of_kind(SAID[first.text], values)
-    if called and first.text not in FUNCTIONS:
+    if called and first.text not in (*FUNCTIONS, "as.numeric"):
         raise Unreadable(
             f"{first.text}() is not a modifier; there are {', '.join(SAID)}, numbers and labels."
         )
@@ -393,6 +393,8 @@ def _arguments(tokens: list[Token]) -> list[Any]:
 
 def _value(tokens: list[Token]) -> float | str | None:
     """Return a number, a label, or None for NA."""
+    if len(tokens) > 3 and tokens[0].text == "as.numeric":  # as.numeric(NA): R's NA of numbers
+        tokens = tokens[2:-1]
     number = _number(tokens)
     if number is not None:
         return number

@@ -69,6 +69,7 @@ class Model:
         orthogonal: bool | None = None,
         auto_var: bool | None = None,
         fixed_x: bool | None = None,
+        model_type: str | None = None,
     ) -> Model:
         """Return the model completed by other rules; what is None stays as it is.
 
@@ -87,11 +88,14 @@ class Model:
         fixed_x : bool, optional
             False: means and (co)variances of covariates are estimated. Rows in which one of them is
             missing are then used by fiml.
+        model_type : {"sem", "growth", "lavaan"}, optional
+            growth: means of latent variables are free, and intercepts of observed ones 0. lavaan:
+            nothing is added but covariates, no loading is fixed; what is not written is 0.
 
         Returns
         -------
         Model
-            R: ``lavaanify(text, model.type = "sem", auto = TRUE, std.lv = std_lv, effect.coding =
+            R: ``lavaanify(text, model.type = model_type, auto = TRUE, std.lv = std_lv, effect.coding =
             effect_coding, orthogonal = orthogonal, auto.var = auto_var, fixed.x = fixed_x)``.
 
         Raises
@@ -113,6 +117,7 @@ class Model:
             "orthogonal": orthogonal,
             "auto_var": auto_var,
             "fixed_x": fixed_x,
+            "model_type": model_type,
         }
         asked = {name: value for name, value in asked.items() if value is not None}
         return self if not asked else self.with_options(replace(self.options, **asked))

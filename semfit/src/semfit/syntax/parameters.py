@@ -212,13 +212,18 @@ def _written(table: pd.DataFrame, op: str) -> set[tuple[str, str]]:
 def _intercept_rows(
     model: Model, table: pd.DataFrame, thresholds: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """Intercepts: free if observed, 0 if latent or ordered, the sample's mean for a covariate."""
-    written = _written(table, "~1")
+    """Intercepts: free if observed, 0 if latent or ordered, the sample's mean for a covariate.
+
+    In growth models it is the other way round.
+    """
+    written, free = _written(table, "~1"), model.observed
+    if model.options.model_type != "sem":
+        free = model.latents if model.options.model_type == "growth" else ()
     return [
         parameter_row(
             name,
             "~1",
-            value=0.0 if name in model.latents or name in thresholds else None,
+            value=None if name in (*free, *model.covariates) and name not in thresholds else 0.0,
             exogenous=name in model.covariates,
         )
         for name in [*model.observed, *model.latents]
