@@ -112,6 +112,10 @@ class Estimator(ABC):
                 f"missing='pairwise' is for estimator='WLSMV': use missing='fiml', by which "
                 f"{self.name} takes rows with missing values as they are."
             )
+        if options.get("information") and self.ordered:
+            raise ValueError(
+                f"information= is for ML and MLR: standard errors of {self.name} have one form only."
+            )
         if options["ordered"] and not self.ordered:
             raise ValueError(
                 f"ordered= is for estimator='WLSMV'; {self.name} takes variables as numbers."

@@ -76,11 +76,6 @@ def invert(information: np.ndarray, free: np.ndarray | None = None) -> np.ndarra
     return np.linalg.inv(scaled) / np.outer(scale, scale)
 
 
-def information_of(objective: NormalObjective, theta: np.ndarray, expected: bool) -> np.ndarray:
-    """Return the expected or observed information at theta: (k, k)."""
-    return objective.score(theta)[1] / 2 if expected else objective.observed_information(theta)
-
-
 def covariance(
     objective: NormalObjective,
     theta: np.ndarray,
@@ -89,28 +84,29 @@ def covariance(
 ) -> np.ndarray | None:
     """Return the covariance matrix of the estimates, None if the information is singular.
 
-    Inverse information, expected for complete rows and observed with missing values; or robust, a
-    sandwich of the inverse observed information around the casewise scores (Huber 1967, White 1982).
+    Inverse information, expected for complete rows and observed with missing values, if nothing else
+    is asked; or robust, a sandwich of the inverse observed information around the casewise scores (Huber 1967, White 1982).
     With `free` as in `invert`. R: ``vcov(fit)``.
     """
     complete = all(sample.complete for sample in objective.samples)
-    bread = invert(information_of(objective, theta, complete and not robust), free)
+    bread = invert(objective.information(theta, complete and not robust), free)
     if bread is None or not robust:
         return bread
     scores = objective.casewise_scores(theta)
     return bread @ (scores.T @ scores) @ bread
 
 
-def saturated_trace(samples: Sequence[Sample], model: Model, mean_structure: bool) -> float:
+def saturated_trace(objective: NormalObjective, model: Model, mean_structure: bool) -> float:
     """Return tr(J1 I1^-1) of the saturated model; it does not depend on the fitted model.
 
     The ratio to the number of its moments is the scaling factor of the saturated model.
     """
     moments = saturated.modelled_moments(model, mean_structure)
     total = 0.0
-    for sample in samples:
+    expected = objective.asked == "expected"
+    for sample in objective.samples:
         scores = saturated.scores(sample, sample.mean, sample.cov, moments)
-        information = saturated.information(sample, sample.mean, sample.cov, moments)
+        information = saturated.information(sample, sample.mean, sample.cov, moments, expected)
         total += np.trace(np.linalg.solve(information, scores.T @ scores))
     return total
 
@@ -126,7 +122,7 @@ def yuan_bentler(
 
     R: ``fitMeasures(fit, "chisq.scaling.factor")`` with ``estimator = "MLR"``.
     """
-    bread = invert(objective.observed_information(theta), free)
+    bread = invert(objective.information(theta), free)
     if df <= 0 or bread is None:
         return np.nan
     scores = objective.casewise_scores(theta)
@@ -150,7 +146,7 @@ def fiml_corrected(
     """
     if df <= 0:
         return np.nan, np.nan
-    chisq, blocks = 0.0, []
+    chisq, blocks, information = 0.0, [], np.zeros((objective.k, objective.k))
     for structure, sample in zip(objective.structures, objective.samples, strict=True):
         implied = structure.implied(theta)
         chisq += _discrepancy(sample, implied)
@@ -159,11 +155,14 @@ def fiml_corrected(
         delta = np.zeros((len(rows), objective.k))
         np.add.at(delta.T, structure.which, rows.T)
         blocks.append((delta, *_weights(sample, moments, robust)))
-    information = sum(delta.T @ missing @ delta for delta, missing, _, _ in blocks)
+        weight = blocks[-1][1]
+        if objective.asked == "expected":
+            weight = saturated.information(sample, sample.mean, sample.cov, moments, True)
+        information += delta.T @ weight @ delta
     bread = invert(information, free)
     if bread is None:
         return np.nan, np.nan
-    return chisq, _trace(blocks, bread) / df
+    return chisq, _trace(blocks, bread, robust) / df
 
 
 def _discrepancy(sample: Sample, implied: Implied) -> float:
@@ -188,14 +187,19 @@ def _weights(
 
 
 def _trace(
-    blocks: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]], bread: np.ndarray
+    blocks: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+    bread: np.ndarray,
+    robust: bool,
 ) -> float:
     """Return tr(M C), M the covariance of the residual moments, C the complete-data weight.
 
-    M = P J P' with P = I1^-1 - Delta bread Delta', group by group and between groups.
+    M = P J P' with P = I1^-1 - Delta bread Delta', group by group and between groups; P if not robust.
     """
     total = 0.0
     inverses = [np.linalg.inv(missing) for _, missing, _, _ in blocks]
+    if not robust:
+        triples = zip(inverses, blocks, strict=True)
+        return sum(np.sum(c * (inverse - d @ bread @ d.T)) for inverse, (d, _, c, _) in triples)
     for g, (delta, _, complete, _) in enumerate(blocks):
         for h, (other, _, _, meat) in enumerate(blocks):
             projector = (inverses[g] if g == h else 0) - delta @ bread @ other.T

@@ -66,7 +66,9 @@ class MaximumLikelihood(Estimator):
             structure.at_sample(sample.cov, sample.mean)
             for structure, sample in zip(generic, samples, strict=True)
         ]
-        objective = NormalObjective(structures, samples, len(layout.parameters))
+        objective = NormalObjective(
+            structures, samples, len(layout.parameters), options["information"]
+        )
         means = [sample.mean for sample in samples]
         return Prepared(layout, objective, Start(_pooled(samples), means))
 
@@ -83,6 +85,7 @@ class MaximumLikelihood(Estimator):
         free = constrained.free_directions(layout, found.theta)
         vcov = inference.covariance(objective, found.theta, self.corrected, free)
         baseline, start = inference.baseline_model(model, objective.samples, layout)
+        baseline.asked = objective.asked
         baseline_df = measures.degrees_of_freedom(model, len(start), *counts)
         fixed = inference.covariate_deviance(model, objective.samples)
         deviance = objective.value(found.theta)
@@ -98,7 +101,8 @@ class MaximumLikelihood(Estimator):
         """Return what the scaling needs of the saturated model; None without scaling."""
         if not self.corrected:
             return None
-        return inference.saturated_trace(objective.samples, layout.model, layout.mean_structure)
+        assert isinstance(objective, NormalObjective)
+        return inference.saturated_trace(objective, layout.model, layout.mean_structure)
 
     def tester(self, layout: Layout, objective: Objective) -> Tester:
         """Return the function that tests other equalities; the saturated model stays the same."""

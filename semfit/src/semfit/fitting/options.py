@@ -65,6 +65,7 @@ HABITS = {
     "growth": "model_type='growth'",
     "conditionalx": "nothing: WLSMV conditions on covariates, ML does not",
     "rotation": "reliability.exploratory_factors()",
+    "nfactors": "reliability.exploratory_factors()",
     "optimizer": "nothing: the search is of its own",
     "optimmethod": "nothing: the search is of its own",
     "control": "nothing: the search is of its own",

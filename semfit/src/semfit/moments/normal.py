@@ -48,14 +48,21 @@ class NormalObjective(Objective):
     samples : list of sample.Sample
         In the same order.
     n_parameters : int
+    asked : {"expected", "observed"}, optional
+        Information that standard errors and tests rest on; see `information`.
     """
 
     samples: list[Sample]
     newton = True
 
     def __init__(
-        self, structures: Sequence[Structure], samples: Sequence[Sample], n_parameters: int
+        self,
+        structures: Sequence[Structure],
+        samples: Sequence[Sample],
+        n_parameters: int,
+        asked: str | None = None,
     ) -> None:
+        self.asked = asked
         self.structures, self.samples, self.k = list(structures), list(samples), n_parameters
         self.n = sum(sample.n for sample in samples)
 
@@ -129,6 +136,12 @@ class NormalObjective(Objective):
             )
         return result
 
+    def information(self, theta: np.ndarray, expected: bool = False) -> np.ndarray:
+        """Return the information that is asked for; if none is, the expected or the observed one."""
+        if self.asked is not None:
+            expected = self.asked == "expected"
+        return self.score(theta)[1] / 2 if expected else self.observed_information(theta)
+
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Return the Hessian of the deviance."""
         return self.observed_information(theta) * 2
@@ -141,7 +154,7 @@ class NormalObjective(Objective):
         """Return the deviance of the same rows for another layout of the model."""
         places = enumerate(self.samples)
         structures = [Structure(layout, g, s.cov, s.mean) for g, s in places]
-        return NormalObjective(structures, self.samples, len(layout.parameters))
+        return NormalObjective(structures, self.samples, len(layout.parameters), self.asked)
 
     def moments(self, model: Model, theta: np.ndarray) -> tuple[Names, list[np.ndarray]]:
         """Return what each mean and covariance is, and its derivatives (q, k), group by group."""
@@ -160,7 +173,7 @@ class NormalObjective(Objective):
             samples.append(
                 as_sample(sample, implied.mean[place], implied.cov[np.ix_(place, place)])
             )
-        return NormalObjective(self.structures, samples, self.k)
+        return NormalObjective(self.structures, samples, self.k, self.asked)
 
     def extended(
         self, place: int, theta: np.ndarray, new: Derivatives, reach: np.ndarray

@@ -49,15 +49,17 @@ def jacobian(moments: Moments, d: Derivatives) -> np.ndarray:
     return np.concatenate([d.u[moments.means] * d.s, covariances])
 
 
-def information(sample: Sample, mean: np.ndarray, cov: np.ndarray, moments: Moments) -> np.ndarray:
-    """The observed information of the moments, for all rows together: (q, q).
+def information(
+    sample: Sample, mean: np.ndarray, cov: np.ndarray, moments: Moments, expected: bool = False
+) -> np.ndarray:
+    """The observed (or expected) information of the moments, for all rows together: (q, q).
 
     R, per row: ``lavInspect(fit, "h1.information.observed")``.
     """
     weight, gap, second = pattern_moments(sample, mean, cov)
     p, counts = len(cov), sample.counts
     weighted = counts[:, None, None] * weight
-    inner = 2 * weight @ second @ weight - weight
+    inner = weight if expected else 2 * weight @ second @ weight - weight
     pair = (weighted.reshape(-1, p * p).T @ inner.reshape(-1, p * p)).reshape(p, p, p, p)
     i, j = moments.rows[:, None], moments.columns[:, None]
     k, m = moments.rows[None, :], moments.columns[None, :]
@@ -68,6 +70,7 @@ def information(sample: Sample, mean: np.ndarray, cov: np.ndarray, moments: Mome
     third = np.einsum("ki,kjm->ijm", pull, weighted)
     a = moments.means[None, :]
     mixed = (third[i, j, a] + third[j, i, a]) * moments.half[:, None]
+    mixed = 0 * mixed if expected else mixed
     return np.block([[means, mixed.T], [mixed, covs]])
 
 

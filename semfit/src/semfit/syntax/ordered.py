@@ -68,7 +68,7 @@ def set_units(table: pd.DataFrame, counts: Counts, unit: Unit, written: Collecti
         Ordered variables.
     unit : Unit
     written : collection of str
-        Variables whose residual variance has a modifier in the model.
+        Variables whose residual variance is written in the model: under theta it is free, as in lavaan.
 
     Raises
     ------
@@ -105,6 +105,7 @@ def free_in_later_groups(
     unit: Unit,
     equal: Collection[str],
     free: Collection[str],
+    kept: Sequence[Collection[str]] = (),
 ) -> list[str]:
     """Free units (and intercepts) of later groups, where thresholds are equal; changes the tables.
 
@@ -116,6 +117,8 @@ def free_in_later_groups(
         See `set_units`.
     equal, free
         Of `parameters.lay_out`; `free` without spaces.
+    kept : sequence of collections of str, optional
+        Variables of each group whose unit the model fixes at a number: it stays, as in lavaan.
 
     Returns
     -------
@@ -137,7 +140,7 @@ def free_in_later_groups(
         return []
     if not unit.wu_estabrook:
         if not (unit.theta and "residuals" in equal):
-            _free(tables, unit.op, counts)
+            _free(tables, unit.op, counts, kept)
         return []
     rule = _Rule(tables[0], counts, unit, set(equal), set(free))
     scales = [name for name in counts if rule.frees_unit(name)]
@@ -149,10 +152,16 @@ def free_in_later_groups(
     return [*loose, *own, *(f"{name}~1" for name in intercepts)]
 
 
-def _free(tables: Sequence[pd.DataFrame], op: str, names: Collection[str]) -> None:
+def _free(
+    tables: Sequence[pd.DataFrame],
+    op: str,
+    names: Collection[str],
+    kept: Sequence[Collection[str]] = (),
+) -> None:
     """Make the rows of these variables parameters of each later group, if they are fixed."""
     for g, table in enumerate(tables[1:], start=2):
         rows = (table["op"] == op) & table["lhs"].isin(names) & (table["parameter"] == "")
+        rows &= ~table["lhs"].isin(kept[g - 1] if kept else ())
         if op != "~1":
             rows &= table["lhs"] == table["rhs"]
         table.loc[rows, "parameter"] = table["lhs"] + op + table["rhs"] + f".g{g}"

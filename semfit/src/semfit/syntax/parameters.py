@@ -140,7 +140,8 @@ def lay_out(
         if not blocks_of(model.terms):  # as in lavaan: what is written group by group stays
             _free_latent_means(tables, model, equal, unit)
             _free_latent_variances(tables, model, equal)
-        loose = free_in_later_groups(tables, thresholds, unit, equal, asked)
+        kept = [_fixed_units(model, g, unit) for g in range(len(groups))]
+        loose = free_in_later_groups(tables, thresholds, unit, equal, asked, kept)
         _make_equal(tables, model, equal, [*asked, *loose])
     table = pd.concat(tables, ignore_index=True)
     _share_labels(table)
@@ -197,10 +198,15 @@ def _own_label(label: str, g: int) -> str:
     return f"{label}.g{g + 1}" if g else label
 
 
+def _fixed_units(model: Model, g: int, unit: Unit) -> set[str]:
+    """The variables whose scale (under theta: residual variance) the model fixes in a group."""
+    own = [t for t in terms_of_group(model.terms, g) if t.op == unit.op and t.lhs == t.rhs]
+    return {term.lhs for term in own if term.modifier.value is not None}
+
+
 def _given_residuals(model: Model) -> set[str]:
-    """The variables whose (residual) variance has a modifier in the model."""
-    own = [term for term in model.terms if term.op == "~~" and term.lhs == term.rhs]
-    return {term.lhs for term in own if term.modifier.kinds()}
+    """The variables whose (residual) variance is written in the model."""
+    return {term.lhs for term in model.terms if term.op == "~~" and term.lhs == term.rhs}
 
 
 def _written(table: pd.DataFrame, op: str) -> set[tuple[str, str]]:

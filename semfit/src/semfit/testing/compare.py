@@ -452,7 +452,7 @@ def scaling_2010(large: Fit, small: Fit) -> float:
     """
     found, _ = matched(small, large)
     objective, df = large.objective, its_test(large).df
-    trace = inference.saturated_trace(objective.samples, large.model, large.layout.mean_structure)
+    trace = inference.saturated_trace(objective, large.model, large.layout.mean_structure)
     free = constrained.free_directions(large.layout, found.theta)
     factor = inference.yuan_bentler(objective, found.theta, df, trace, free) if df else 1.0
     return (_weight(its_test(small)) - df * factor) / (its_test(small).df - df)
@@ -471,7 +471,7 @@ def positive_scaling(large: Fit, small: Fitted) -> float:
     weight = block_diag(*[saturated.complete_information(s.n, i.cov, moments) for s, i in parts])
     restrictions = _restrictions(large, small, weight)
     free = constrained.free_directions(large.layout, large.point.theta)
-    plain = inference.invert(large.objective.observed_information(large.point.theta), free)
+    plain = inference.invert(large.objective.information(large.point.theta), free)
     if plain is None:
         return np.nan
     ordinary = restrictions @ plain @ restrictions.T
