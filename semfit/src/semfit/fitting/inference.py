@@ -89,7 +89,7 @@ def covariance(
     With `free` as in `invert`. R: ``vcov(fit)``.
     """
     complete = all(sample.complete for sample in objective.samples)
-    bread = invert(objective.information(theta, complete and not robust), free)
+    bread = invert(objective.asked_information(theta, complete and not robust), free)
     if bread is None or not robust:
         return bread
     scores = objective.casewise_scores(theta)
@@ -122,7 +122,7 @@ def yuan_bentler(
 
     R: ``fitMeasures(fit, "chisq.scaling.factor")`` with ``estimator = "MLR"``.
     """
-    bread = invert(objective.information(theta), free)
+    bread = invert(objective.asked_information(theta), free)
     if df <= 0 or bread is None:
         return np.nan
     scores = objective.casewise_scores(theta)

@@ -49,7 +49,7 @@ class NormalObjective(Objective):
         In the same order.
     n_parameters : int
     asked : {"expected", "observed"}, optional
-        Information that standard errors and tests rest on; see `information`.
+        Information that standard errors and tests rest on; see `asked_information`.
     """
 
     samples: list[Sample]
@@ -136,7 +136,7 @@ class NormalObjective(Objective):
             )
         return result
 
-    def information(self, theta: np.ndarray, expected: bool = False) -> np.ndarray:
+    def asked_information(self, theta: np.ndarray, expected: bool = False) -> np.ndarray:
         """Return the information that is asked for; if none is, the expected or the observed one."""
         if self.asked is not None:
             expected = self.asked == "expected"

@@ -471,7 +471,7 @@ def positive_scaling(large: Fit, small: Fitted) -> float:
     weight = block_diag(*[saturated.complete_information(s.n, i.cov, moments) for s, i in parts])
     restrictions = _restrictions(large, small, weight)
     free = constrained.free_directions(large.layout, large.point.theta)
-    plain = inference.invert(large.objective.information(large.point.theta), free)
+    plain = inference.invert(large.objective.asked_information(large.point.theta), free)
     if plain is None:
         return np.nan
     ordinary = restrictions @ plain @ restrictions.T
