@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 
 from semfit.moments.objective import Objective
 from semfit.syntax.parameters import Layout
-from semfit.syntax.restrictions import RANK, Restrictions
+from semfit.syntax.restrictions import FAR, RANK, Restrictions
 
 # an inequality whose left side is so near 0 holds with equality (lavaan's "slack")
 ACTIVE = 1e-5
@@ -183,7 +183,10 @@ def solve(objective: Objective, limits: Restrictions, start: np.ndarray, descend
         end = _substituted(objective, limits, at, unit, descend)
         if not limits.has_inequalities or (end[2] and limits.met(end[0], unit)):
             return end
-    return _programmed(objective, limits, at, unit)
+    try:
+        return _programmed(objective, limits, at, unit)
+    except np.linalg.LinAlgError:  # where the restrictions cannot be computed
+        return at, 0, False
 
 
 def _units(objective: Objective, theta: np.ndarray) -> np.ndarray:
@@ -330,8 +333,8 @@ def _limit(kind: str, values: Function, rows: Function, size: np.ndarray) -> dic
     """Return restrictions as scipy takes them, each in standard errors."""
     return {
         "type": kind,
-        "fun": lambda x: values(x) / size,
-        "jac": lambda x: rows(x) / size[:, None],
+        "fun": lambda x: np.nan_to_num(values(x) / size, nan=-FAR),  # the root of a negative number
+        "jac": lambda x: np.nan_to_num(rows(x) / size[:, None]),
     }
 
 
