@@ -373,6 +373,17 @@ def test_every_draw_of_the_bootstrap_obeys(way):
     assert (draws["p"] * draws["a"] > 0.45 - 1e-7).all()
 
 
+def test_the_bootstrap_of_an_equality_is_that_of_a_shared_label():
+    text = TWO.format("a", "{}", "p")
+    fits = both("ML", text.format("b") + "a == b", text.format("a"))
+    boots = [
+        sem.bootstrap(fit, 40, n_jobs=1, interval="percentile", progress=False) for fit in fits
+    ]
+    ours, theirs = (boot.estimates for boot in boots)
+    for column in ("boot_se", "ci_low", "ci_high"):
+        np.testing.assert_allclose(ours[column], theirs[column], rtol=1e-5)
+
+
 def test_monte_carlo_draws_obey_linear_constraints():
     text = TWO.format("a", "b", "p") + "a == b\np == 0.5\ngap := a - b\npath := p\nab := a*b"
     fit = sem.fit(sem.read_model(text), HS)

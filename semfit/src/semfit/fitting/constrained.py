@@ -18,6 +18,7 @@ import numpy as np
 from scipy.linalg import null_space, qr
 from scipy.optimize import minimize
 
+from semfit.moments.normal import NormalObjective
 from semfit.moments.objective import Objective
 from semfit.syntax.parameters import Layout
 from semfit.syntax.restrictions import FAR, RANK, Restrictions
@@ -81,6 +82,12 @@ class Reduced:
             return self.objective.value(self.theta(x))
         except np.linalg.LinAlgError:  # far away: no model
             return np.inf
+
+    def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return value and gradient to x, of an objective that has both at once."""
+        assert isinstance(self.objective, NormalObjective)
+        value, gradient = self.objective.value_and_gradient(self.theta(x))
+        return value, self.basis.T @ gradient
 
     def score(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return gradient and expected Hessian to x."""
@@ -247,7 +254,10 @@ class Programme:
     def joined(self, x: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return values and derivatives of equalities and of active inequalities."""
         values = np.concatenate([self.equal(x), self.above(x)[active]])
-        return values, np.concatenate([self.equal_rows(x), self.above_rows(x)[active]])
+        rows = np.concatenate([self.equal_rows(x), self.above_rows(x)[active]])
+        if not (np.isfinite(values).all() and np.isfinite(rows).all()):
+            raise np.linalg.LinAlgError("restrictions without a value")
+        return values, rows
 
 
 def _programmed(
@@ -260,7 +270,7 @@ def _programmed(
         programme = Programme(_whitened(objective, limits, at, unit), limits, kept)
         x, more = _sequential(programme)
         at, steps = programme.reduced.theta(x), steps + more
-        if not np.isfinite(objective.value(at)):
+        if not np.isfinite(objective.value(at)) or not limits.is_defined(at):
             return at, steps, False
     programme = Programme(_whitened(objective, limits, at, unit), limits, kept)
     x, more, converged = _polished(programme)
@@ -321,7 +331,7 @@ def _sequential(programme: Programme) -> tuple[np.ndarray, int]:
     def slope(x: np.ndarray) -> np.ndarray:
         return reduced.score(x)[0] / 2
 
-    options = {"maxiter": STEPS * 5, "ftol": NEAR}
+    options = {"maxiter": STEPS * 2, "ftol": NEAR}
     try:
         found = minimize(half, x, jac=slope, method="SLSQP", constraints=limits, options=options)
     except np.linalg.LinAlgError:  # far away, where there is no model

@@ -113,6 +113,11 @@ class Restrictions:
         size = np.maximum(np.abs(rows[0]).max(axis=1, initial=0.0), 1.0)[:, None]
         return all((np.abs(other - rows[0]) <= SAME * size).all() for other in rows[1:])
 
+    def is_defined(self, theta: np.ndarray) -> bool:
+        """Tell whether all can be computed: no root of a negative number."""
+        rows = [self.violation(theta), self.violation_jacobian(theta).ravel()]
+        return bool(np.isfinite(np.concatenate(rows)).all())
+
     def violation(self, theta: np.ndarray) -> np.ndarray:
         """Return by how much each restriction is not met: 0 where it is."""
         return np.concatenate(
