@@ -20,6 +20,7 @@ GUIDE = [
     "results.md",
     "weights.md",
     "from_lavaan.md",
+    "invariance.md",
     "agreement.md",
     "not_there.md",
 ]

@@ -189,7 +189,7 @@ def test_verdicts_of_the_schools():
     assert told_verdict(plain, 3) == "not tested: scalar fails"
     assert plain.table["reason"][3] == "the step before it must hold"
     assert "scalar: fails, strict: not tested: scalar fails." in plain.message
-    assert plain.level == "metric" and plain.message.endswith("in the smallest group: unsteady.")
+    assert plain.level == "metric" and "in the smallest group: unsteady." in plain.message
     assert "Groups may be compared on: covariances and paths of latent variables." in plain.message
     assert plain.suggestions.query("step == 'scalar'")["free"].tolist()[:2] == ["x3 ~ 1", "x7 ~ 1"]
     partial = reference_invariance("hs_mlr_partial")

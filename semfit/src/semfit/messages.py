@@ -67,6 +67,8 @@ MESSAGES: dict[str, str] = {
     "latent_not_positive_definite": "covariance matrix of the latent variables not positive definite",
     "residuals_not_positive_definite": "covariance matrix of the residuals not positive definite",
     "cases_per_parameter": "{cases:.1f} cases per parameter",
+    "value_not_used": "a value of the model is not used: what it is about follows from the others",
+    "other_unit": "leave it out, or use parameterization='{other}'",
     "few_cases": "few cases",
     "few_cases_in_group": "few cases in a group",
     "few_clusters": "few clusters",
@@ -200,6 +202,7 @@ MESSAGES: dict[str, str] = {
     "categories_merged_in": "Categories merged, as a group lacks one: {items}.",
     "report_merged": "say so, and see whether results hold without the item",
     "few_cases_per_parameter": "Only {cases:.1f} cases per parameter in the smallest group: unsteady.",
+    "small_group": "The smallest group has {n} rows: below {limit}, unequal loadings may go unseen.",
     "few_anchors": "Fewer than {anchors} indicators tie the mean of {latents}: do not use it.",
     "left_out_constant": "Left out, constant in a group: {variables}.",
     "paths_differ": "Paths that differ (p < .05 after Holm): {paths}; all paths together "

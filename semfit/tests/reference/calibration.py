@@ -14,7 +14,8 @@ In the second group:
 Run from the root of the repository, with semfit installed:
 
     python semfit/tests/reference/calibration.py draws.csv [replications]     draws, appends; goes on where it stopped
-    python semfit/tests/reference/calibration.py --table draws.csv            makes calibration.csv beside this script
+    python semfit/tests/reference/calibration.py --table draws.csv            makes calibration.csv beside this
+        script, and the table of semfit/docs/invariance.md
 """
 
 from __future__ import annotations
@@ -42,8 +43,11 @@ from semfit.moments.sample import sample_of
 from semfit.testing.compare import chisq_difference
 from semfit.testing.constraints import Refit
 from semfit.testing.groups import ORDERED_STEPS, STEPS
+from semfit.testing.verdicts import cutoff_table, of_change, of_level, rmsea_of_difference
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "invariance.md"
+MARKS = "<!-- calibration -->", "<!-- end of calibration -->"
 MODEL = semfit.read_model("f =~ u1 + u2 + u3 + u4\ng =~ u5 + u6 + u7 + u8")
 CUTS = np.array([-1, -0.3, 0.3, 1.0])
 SIGNS = np.array([0, 1, -1, 1, 0, -1, 1, -1])
@@ -219,5 +223,105 @@ def _short(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
+# ---- the table -----------------------------------------------------------------------------------
+
+KEY = ["kind", "condition", "size", "step", "n", "balance"]
+
+
+def verdicts(draws: pd.DataFrame) -> pd.DataFrame:
+    """Return draws with the verdict of each step by itself, and what Chen's limits would say."""
+    limits = cutoff_table(["configural", "scalar"]).set_index("step")
+    judged = draws[draws["step"] != "refused"]
+    total = judged["n"] * np.where(judged["balance"] == "1:4", 5, 2)
+    tests = zip(judged["chisq_diff"], judged["df_diff"], total, strict=True)
+    judged = judged.assign(rmsea_diff=[rmsea_of_difference(*test, 2) for test in tests])
+    verdict = [
+        of_level(row, limits.loc["configural"])[0]
+        if row["step"] == "configural"
+        else of_change(row, limits.loc["scalar"])[0]
+        for row in judged.to_dict("records")
+    ]
+    judged = judged.assign(verdict=verdict)
+    first = judged["step"] == "configural"
+    return judged.assign(chen=np.where(first, judged["verdict"] == "holds", chen(judged, total)))
+
+
+def chen(judged: pd.DataFrame, total: pd.Series) -> pd.Series:
+    """Tell whether a step holds by Chen (2007): cfi within its limit, and rmsea or srmr too."""
+    small, metric = (total <= 300) | (judged["balance"] != "1:1"), judged["step"] == "metric"
+    cfi = judged["delta_cfi"] > -np.where(small, 0.005, 0.010)
+    rmsea = judged["delta_rmsea"] < np.where(small, 0.010, 0.015)
+    least = np.where(metric, np.where(small, 0.025, 0.030), np.where(small, 0.005, 0.010))
+    return cfi & (rmsea | (judged["delta_srmr"] < least))
+
+
+def table(draws: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of the simulation: rates of each verdict, of steps that hold or are broken.
+
+    Without differences also the rate at which all steps hold ("all").
+    """
+    judged = verdicts(draws)
+    broken = judged["condition"].map({name: step for name, (step, _) in CONDITIONS.items()})
+    parts = [judged[(judged["condition"] == "equal") | (judged["step"] == broken)]]
+    parts.append(_all_steps(parts[0][parts[0]["condition"] == "equal"]))
+    rows = []
+    for key, group in pd.concat(parts).groupby(KEY, sort=False):
+        rates = {
+            name: (group["verdict"] == name).mean() for name in ("holds", "undecided", "fails")
+        }
+        k, p = len(group), rates["holds"]
+        rates |= {"se": np.sqrt(p * (1 - p) / k), "chen_holds": group["chen"].mean()}
+        rows.append(dict(zip(KEY, key, strict=True)) | {"replications": k} | rates)
+    order = {name: k for k, name in enumerate(["ordered", "continuous", *CONDITIONS, *STEP_ORDER])}
+    result = pd.DataFrame(rows).sort_values(KEY, key=lambda c: c.map(lambda v: order.get(v, v)))
+    return result.round(3).reset_index(drop=True)
+
+
+STEP_ORDER = ("configural", "thresholds", "metric", "scalar", "strict", "all", "1:1", "1:4")
+
+
+def _all_steps(equal: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each replication without differences: do all its steps hold?"""
+    keys = [*(name for name in KEY if name != "step"), "replication"]
+    holds = equal.assign(holds=equal["verdict"] == "holds").groupby(keys, sort=False)
+    rows = holds[["holds", "chen"]].all().reset_index()
+    return rows.assign(step="all", verdict=rows["holds"].map({True: "holds", False: "fails"}))
+
+
+def markdown(rates: pd.DataFrame) -> str:
+    """Return the table as it stands in the docs: percentages of "holds", after / those of Chen."""
+    cells = [f"{100 * p:.0f} / {100 * c:.0f}" for p, c in rates[["holds", "chen_holds"]].to_numpy()]
+    rates = rates.assign(
+        cell=cells, column=[f"{n}, {b}" for n, b in rates[["n", "balance"]].to_numpy()]
+    )
+    columns = list(dict.fromkeys(rates.sort_values(["n", "balance"])["column"]))
+    lines = [
+        f"| items | in group b | step | {' | '.join(columns)} |",
+        "|---" * (3 + len(columns)) + "|",
+    ]
+    for (kind, condition, size, step), group in rates.groupby(KEY[:4], sort=False):
+        shown = dict(zip(group["column"], group["cell"], strict=True))
+        what = f"{condition}, {size}" if size else condition
+        line = [kind, what, step, *(shown.get(column, "") for column in columns)]
+        lines.append(f"| {' | '.join(line)} |")
+    few, many, worst = rates["replications"].min(), rates["replications"].max(), rates["se"].max()
+    note = (
+        f"{few} to {many} replications a cell; Monte Carlo standard error {100 * worst:.1f} points"
+    )
+    return "\n".join([*lines, "", f"{note} or less."])
+
+
+def page(rates: pd.DataFrame) -> str:
+    """Return the page of the docs with this table between its marks."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(f"{MARKS[0]}\n")
+    after = rest.split(MARKS[1])[1]
+    return f"{before}{MARKS[0]}\n\n{markdown(rates)}\n\n{MARKS[1]}{after}"
+
+
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100)
+    if sys.argv[1] == "--table":
+        made = table(pd.read_csv(sys.argv[2], dtype={"balance": str}))
+        made.to_csv(HERE / "calibration.csv", index=False)
+        PAGE.write_text(page(made), encoding="utf-8")
+    else:
+        run(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100)

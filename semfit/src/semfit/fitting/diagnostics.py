@@ -95,6 +95,7 @@ def problem_table(ending: Ending) -> pd.DataFrame:
             rows += _not_positive_definite(ending.layout.model, latent, estimates, label)
         rows += _at_limits(ending)
     rows += [*_few_cases(ending), *_dropped(ending), *_missing(ending), *_data(ending)]
+    rows += _not_used(ending.layout)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -293,6 +294,16 @@ def _not_positive_definite(
 
 def _estimated(ending: Ending) -> int:
     return constrained.free_parameters(ending.layout, ending.found.theta)
+
+
+def _not_used(layout: Layout) -> Iterator[Row]:
+    """Return values in the model of what follows from other parameters, of ordered variables."""
+    table = layout.rows(0)
+    derived = {*zip(table["lhs"][table["derived"]], table["op"][table["derived"]], strict=True)}
+    for term in layout.model.terms:
+        if (term.lhs, term.op) in derived and term.lhs == term.rhs and term.modifier.fixed:
+            other = "delta" if term.op == "~*~" else "theta"
+            yield _row("note", "value_not_used", term.text(), message("other_unit", other=other))
 
 
 def _few_cases(ending: Ending) -> Iterator[Row]:

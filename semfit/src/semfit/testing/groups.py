@@ -50,6 +50,7 @@ ORDERED_STEPS = {
     "strict": ("thresholds", "loadings", "intercepts", "residuals"),
 }
 OPERATOR = {"loadings": "=~", "thresholds": "|", "intercepts": "~1", "residuals": "~~"}
+SEEN = 250  # rows of a group from which unequal loadings seldom go unseen (docs/invariance.md)
 ANCHORS = 2  # indicators with all parameters equal that a latent mean needs (Byrne et al. 1989)
 
 
@@ -495,6 +496,8 @@ def _message_parts(
         parts.append(message("limits_used", **cutoffs.loc[1, names].to_dict()))
     parts += about
     parts += few_cases(sizes)
+    few = int(sizes["n"].min())
+    parts += [message("small_group", n=few, limit=SEEN)] if few < SEEN and len(cutoffs) > 1 else []
     if level in ("scalar", "strict") and "scalar" in fits:
         loose = _few_anchors(fits["scalar"])
         parts += [message("few_anchors", anchors=ANCHORS, latents=loose)] if loose else []

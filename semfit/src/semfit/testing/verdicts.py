@@ -84,13 +84,13 @@ def judge(
         return "fails", message("no_solution")
     if failed:
         return "not_tested", message("step_before_must_hold")
-    verdict, reason = (_of_level if row["step"] == "configural" else _of_change)(row, limits)
+    verdict, reason = (of_level if row["step"] == "configural" else of_change)(row, limits)
     if reason is None:
         return "undecided", note or message("change_not_known")
     return ("holds_partially" if verdict == "holds" and row["freed"] else verdict), reason
 
 
-def _of_change(row: Row, limits: pd.Series) -> tuple[str, Message | None]:
+def of_change(row: Row, limits: pd.Series) -> tuple[str, Message | None]:
     """Return the verdict of a later step."""
     shown = {name: row[name] for name in ("p_diff", "rmsea_diff", "delta_cfi")}
     if not np.isfinite(list(shown.values())).all():
@@ -108,7 +108,7 @@ def _of_change(row: Row, limits: pd.Series) -> tuple[str, Message | None]:
     return "undecided", message("difference_likely", **shown, **limit)
 
 
-def _of_level(row: Row, limits: pd.Series) -> tuple[str, Message | None]:
+def of_level(row: Row, limits: pd.Series) -> tuple[str, Message | None]:
     """Return the verdict of the first step."""
     values = {name: row[name] for name in INDICES}
     if not np.isfinite(list(values.values())).all():
