@@ -63,7 +63,13 @@ SCALED = {
     ("tli", "scaled"): "tli.scaled",
     ("rmsea", "scaled"): "rmsea.scaled",
 }
-CASES = [k for k, case in enumerate(NEW["cases"]) if case["converged"]]
+# binary items with equal thresholds and free units and means: not identified, which lavaan does not say
+UNIDENTIFIED = [["thresholds"], ["loadings", "thresholds"]]
+CASES = [
+    k
+    for k, case in enumerate(NEW["cases"])
+    if case["converged"] and not (case["data"] == "two" and case["equal"] in UNIDENTIFIED)
+]
 FAST = {(c["data"], c["model"], c["group"], *c["equal"]): k for k, c in enumerate(NEW["cases"])}
 FAST = {
     FAST["few", "two", None],
@@ -95,25 +101,29 @@ def test_robust_indices_are_where_lavaans_are(place):
         data = data.assign(**{case["group"]: data[case["group"]].astype(str)})
         options["groups"] = sorted(data[case["group"]].unique())
     ours = sem.fit(model, data, **options).measures.set_index("measure")
-    both = [old["measures"], case["measures"]] if old["converged"] else [case["measures"]]
-    for theirs in both:
-        # 0.6-14 stops where thresholds are equal; 0.7-2 frees intercepts there, another model
-        for (name, column), key in SCALED.items() if "thresholds" not in case["equal"] else ():
-            if theirs.get(key) is not None:
-                assert ours.loc[name, column] == pytest.approx(theirs[key], abs=2e-4, rel=2e-4)
-        assert np.isfinite([ours.loc[name, column] for name, column in SCALED]).all()
-        for (name, column), key in ROBUST.items():
-            value = theirs.get(key)
-            if theirs is not case["measures"] and name.startswith("rmsea"):
-                name = f"{name}_lavaan06"
-            if case["model"] == "fixed_threshold":  # lavaan's does not see that restriction
-                assert np.isnan(ours.loc[name, column])
-            elif value is None:
-                assert np.isnan(ours.loc[name, column]), name
-            elif case["group"] and name in ("cfi", "tli"):  # its baseline: test_estimators
-                assert np.isfinite(ours.loc[name, column]), name
-            else:
-                assert ours.loc[name, column] == pytest.approx(value, abs=5e-4, rel=2e-4), name
+    assert np.isfinite([ours.loc[name, column] for name, column in SCALED]).all()
+    both = [old["measures"], case["measures"]]
+    if "thresholds" in case["equal"]:  # 0.7-2 frees intercepts there, which is another model
+        both = both[:1]
+    for theirs in filter(None, both):
+        _compare_with(theirs, ours, case, theirs is old["measures"])
+
+
+def _compare_with(theirs, ours, case, is_old):
+    """Compare fit measures with those of a version of lavaan."""
+    lower = ours.loc["chisq", "standard"] < 0.9 * theirs["chisq"]  # lavaan stopped too early
+    for (name, column), key in SCALED.items():
+        if theirs.get(key) is not None and not lower:
+            assert ours.loc[name, column] == pytest.approx(theirs[key], abs=2e-4, rel=2e-4)
+    for (name, column), key in ROBUST.items():
+        row = f"{name}_lavaan06" if is_old and name.startswith("rmsea") else name
+        value, mine = theirs.get(key), ours.loc[row, column]
+        if value is None or case["model"] == "fixed_threshold":  # lavaan's does not see that one
+            assert np.isnan(mine), name
+        elif case["group"] and name in ("cfi", "tli"):  # its baseline: test_estimators
+            assert np.isfinite(mine), name
+        else:
+            assert mine == pytest.approx(value, abs=5e-4, rel=2e-4), name
 
 
 # ---- theta, and what is written of units ---------------------------------------------------------

@@ -24,7 +24,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -41,7 +41,6 @@ from semfit.fitting.measures import measure_table
 from semfit.fitting.search import Start, scoring
 from semfit.moments.sample import sample_of
 from semfit.testing.compare import chisq_difference
-from semfit.testing.constraints import Refit
 from semfit.testing.groups import ORDERED_STEPS, STEPS
 from semfit.testing.verdicts import cutoff_table, of_change, of_level, rmsea_of_difference
 
@@ -165,7 +164,7 @@ def statistics(cell: Cell, replication: int) -> Iterator[dict]:
     except ValueError:  # a category that a group lacks
         yield dict(zip(COLUMNS, [*key, "refused"], strict=False))
         return
-    before: Refit | None = None
+    before: Fit | None = None
     last: dict = {}
     for step in cell.steps:
         row = dict(zip(COLUMNS, [*key, step], strict=False))
@@ -179,7 +178,7 @@ def statistics(cell: Cell, replication: int) -> Iterator[dict]:
         before, last = one, row
 
 
-def fit_step(known: Fit, samples: list) -> tuple[Refit | None, dict]:
+def fit_step(known: Fit, samples: list) -> tuple[Fit | None, dict]:
     """Return the fit of a step to these samples, and its measures."""
     way, layout, objective = estimator_of(known.estimator), known.layout, copy(known.objective)
     objective.samples, objective.n = samples, sum(sample.n for sample in samples)
@@ -188,9 +187,7 @@ def fit_step(known: Fit, samples: list) -> tuple[Refit | None, dict]:
     if not found.converged or tested.test is None or tested.vcov is None:
         return None, {}
     point = Point(layout, objective.structures, found.theta, tested.vcov)
-    one = Refit(
-        MODEL, known.estimator, objective.n, layout, objective, point, tested.test, found.converged
-    )
+    one = replace(known, n_used=objective.n, objective=objective, point=point, test=tested.test)
     fits, shared = objective.group_fits(found.theta), (tested.test, tested.baseline)
     table = measure_table(objective.k, tested.df, fits, *shared).set_index("measure")
     column = "scaled" if way.ordered else "robust"
