@@ -576,5 +576,5 @@ def test_a_step_without_a_solution(monkeypatch):
     assert "not_converged" in set(result.problems["code"])
     model = sem.read_model(f"{HS.text}\nspeed ~ visual")
     refused(
-        "without standard errors", path_differences, model, read_data("hs"), "school", **LISTWISE
+        "this fit has no solution", path_differences, model, read_data("hs"), "school", **LISTWISE
     )
