@@ -215,8 +215,9 @@ def test_html_is_well_formed_and_holds_the_same_numbers(compared):
 def test_names_are_escaped_in_html(fit):
     from semfit.results.blocks import Block, Row, block_html
 
-    html = block_html(Block("a < b", ("x&y",), [Row("<i>", ("1",), "f =~ <b>")]))
+    html = block_html(Block("a < b", ("x&y",), [Row("<i>", ("<.001",), "f =~ <b>")]))
     assert "<i>" not in html and "&lt;i&gt;" in html and "x&amp;y" in html
+    assert "<.001" not in html and "<b>" not in html and "a < b" not in html
 
 
 # ---- scores, predictions, moments ----------------------------------------------------------------
@@ -564,6 +565,12 @@ def test_a_diagram_of_25_items_has_no_overlap(paths, values, arrows):
     assert (n, overlaps) == (len(variables), 0)
     names = [text.get_text() for text in ax.texts]
     assert variables <= {*names} and len(names) == len(variables) + arrows
+    if not paths:  # covariances of factors keep clear of the loadings
+        ellipses = [p for p in ax.patches if isinstance(p, matplotlib.patches.Ellipse)]
+        arcs = [p for p in ax.patches if getattr(p, "_path_original", None) is not None]
+        arcs = [p._path_original.vertices[:, 0] for p in arcs]
+        left = max(e.center[0] + 1e-9 for e in ellipses)
+        assert sum((x < left).all() for x in arcs) == 10
     matplotlib.pyplot.close(ax.figure)
 
 
@@ -610,3 +617,27 @@ def test_a_circle_of_paths_is_drawn_too():
     ax.figure.canvas.draw()
     assert boxes_apart(ax) == (4, 0)
     matplotlib.pyplot.close(ax.figure)
+
+
+def test_scores_of_ordered_variables_that_predict():
+    """Their residuals are no longer independent given the latent variables."""
+    data = semfit.example_data()
+    cut = lambda x: np.digitize(x, x.quantile([0.3, 0.7]))
+    items = ["x1", "x2", "x3", "x4", "x5"]
+    answers = data[items].apply(cut).assign(age=data["age"])
+    outcome = semfit.fit("f =~ x1 + x2 + x3; x4 ~ f + age", answers, "WLSMV", ordered=items[:4])
+    assert outcome.scores().notna().all(axis=None)
+    path = semfit.fit("f =~ x1 + x2 + x3; x4 ~ f; x5 ~ x4 + f", answers, "WLSMV", ordered=items)
+    with pytest.raises(ValueError, match="x5.*x4|x4.*x5"):
+        path.scores()
+
+
+def test_scores_with_gaps_under_pairwise():
+    data = semfit.example_data()
+    items = ["x1", "x2", "x3", "x4"]
+    answers = data[items].apply(lambda x: np.digitize(x, x.quantile([0.3, 0.7]))).astype(float)
+    answers.iloc[::7, 0] = np.nan
+    fit = semfit.fit("f =~ x1 + x2 + x3 + x4", answers, "WLSMV", "pairwise", ordered="all")
+    found = fit.scores()
+    assert len(found) == len(answers) and found.notna().all(axis=None)
+    pd.testing.assert_frame_equal(fit.scores(data=answers), found)

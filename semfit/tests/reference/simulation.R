@@ -10,6 +10,7 @@ OUT <- "semfit/tests/reference"
 TEXTS <- list(
   cfa = "f =~ .8*x1 + .7*x2 + .6*x3\ng =~ .9*x4 + .5*x5 + .4*x6\nf ~~ .3*g\nf ~~ 1*f\ng ~~ 1*g\nx1 ~~ .36*x1",
   sem = "f =~ 1*x1 + .7*x2 + .6*x3\ng =~ 1*x4 + .5*x5 + .4*x6\ng ~ .4*f + .2*age\nf ~~ .7*f\ng ~~ .6*g\nx1 ~ 2*1\nage ~~ 4*age\nx2 ~~ .1*x4",
+  defaults = "f =~ 1*x1 + .7*x2 + .6*x3\ng =~ 1*x4 + .5*x5 + .4*x6\nx7 ~ .2*f\nx8 ~ .3*f",
   path = "y ~ .3*m + .1*x\nm ~ .5*x\nx ~~ 2*x",
   ordered = "f =~ .8*x1 + .7*x2 + .6*x3\nf ~~ 1*f\nx1 | -.5*t1 + .5*t2\nx2 | 0*t1\nx3 | -1*t1 + 0*t2 + 1*t3",
   groups = "f =~ c(.8, .6)*x1 + c(.7, .9)*x2 + .5*x3\nf ~~ c(1, 2)*f\nf ~ c(0, .5)*1")

@@ -26,6 +26,7 @@ from semfit.moments.implied import THRESHOLD, Structure
 
 FAINT = 1e-5  # precision that stands for no prior
 STEPS = 200
+TIED = 1e-6  # correlation of residuals that is one
 TOLERANCE = 1e-10
 LOG_ROOT = np.log(2 * np.pi) / 2
 
@@ -76,7 +77,9 @@ def modes(fit: Fit, g: int, values: np.ndarray, with_prior: bool) -> np.ndarray:
     to_latents = found.inverse[:k, structure.exogenous_places]
     mean = found.latent_mean[:k] + x @ to_latents.T
     slopes = np.linalg.solve(variance, found.cross_cov[modelled][:, :k].T).T
-    residual = np.diag(found.cov)[modelled] - np.einsum("pm,mn,pn->p", slopes, variance, slopes)
+    left = found.cov[np.ix_(modelled, modelled)] - slopes @ variance @ slopes.T
+    _check_independent(structure, left, modelled)
+    residual = np.diag(left)
     if not (residual > 0).all():
         return np.full((len(values), k), np.nan)
     expected = found.mean[modelled] + x @ found.total[modelled][:, structure.exogenous_places].T
@@ -94,6 +97,26 @@ def modes(fit: Fit, g: int, values: np.ndarray, with_prior: bool) -> np.ndarray:
     eta = _climb(answers, mean, precision)
     eta[~answers.seen.any(axis=1)] = np.nan
     return eta
+
+
+def _check_independent(structure: Structure, left: np.ndarray, kept: np.ndarray) -> None:
+    """Refuse answers that depend on each other through paths, given the latent variables.
+
+    Correlated residuals of indicators are left out of account, as in lavaan.
+    """
+    names = [name for name, keep in zip(structure.observed, kept, strict=True) if keep]
+    inner = np.isin(names, structure.structural)
+    scale = np.sqrt(np.abs(np.outer(np.diag(left), np.diag(left))))
+    tied = (
+        (np.abs(left) > TIED * scale) & (inner[:, None] & inner) & ~np.eye(len(names), dtype=bool)
+    )
+    if tied.any():
+        first, second = np.argwhere(tied)[0]
+        raise ValueError(
+            f"No scores: {names[first]!r} and {names[second]!r} depend on each other when the latent "
+            "variables are known, as one predicts the other or their residuals covary. Give them "
+            "latent variables of their own."
+        )
 
 
 def _limits(
