@@ -153,8 +153,8 @@ def power(
     value of a parameter is what `model` has when it is fitted to the moments of the population
     itself, by maximum likelihood: so it is right in every parameterization, and of a model that is
     wrong it is the value that its estimates tend to. Of ordered variables it is that of their
-    responses (thresholds: less its intercept); of several groups of them, that of the population
-    where it has a parameter of the same name, and not known otherwise.
+    responses (thresholds: less its intercept), right where the model is; of several groups of them
+    it is not known (NaN), and with it bias and coverage.
 
     Examples
     --------
