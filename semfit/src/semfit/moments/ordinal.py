@@ -223,11 +223,10 @@ def _second_step(data: Data, margins: Sequence[Margin]) -> tuple[np.ndarray, np.
     first, second = np.triu_indices(len(margins), 1)
     rho, influence = np.empty(len(first)), np.empty((data.n, len(first)))
     start = _start(data)
-    for chosen, a, b, pairs, cells in _likelihoods(data, margins, first, second):
+    for chosen, a, b, weights, pairs, cells in _likelihoods(data, margins, first, second):
         rho[chosen] = pairs.estimate(start[a, b])
         _check_correlations(data.names, first[chosen], second[chosen], rho[chosen], pairs)
         scores = _by_respondent(pairs.scores(rho[chosen]), cells)
-        weights = _pair_weights(data, a, b)
         for k, i, j, w, own, *slopes in zip(chosen, a, b, weights, *scores, strict=True):
             influence[:, k] = _pair_influence(margins[i], margins[j], rho[k], w, own, *slopes)
     correlations = np.eye(len(margins))
@@ -249,8 +248,8 @@ def _pair_weights(data: Data, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _likelihoods(
     data: Data, margins: Sequence[Margin], first: np.ndarray, second: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Pairs, np.ndarray | None]]:
-    """Yield (which pairs, their variables a and b, likelihood, cells) of pairs of one kind.
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Pairs, np.ndarray | None]]:
+    """Yield (which pairs, their variables a and b, weights, likelihood, cells) of pairs of one kind.
 
     In chunks, so that memory does not grow with the number of pairs. `cells` says in which row of
     the likelihood each respondent is (pairs, n); None when rows are respondents.
@@ -267,7 +266,7 @@ def _likelihoods(
         for start in range(0, len(chosen), max(1, CHUNK // rows)):
             part = chosen[start : start + max(1, CHUNK // rows)]
             weights = _pair_weights(data, a[part], b[part])
-            yield part, a[part], b[part], *make(margins, a[part], b[part], weights)
+            yield part, a[part], b[part], weights, *make(margins, a[part], b[part], weights)
 
 
 def _numeric_pairs(
