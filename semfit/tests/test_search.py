@@ -106,3 +106,86 @@ def test_what_is_compared_with_a_fit_without_a_solution(failed):
     numbers = ["chisq", "cfi", "chisq_diff", "p", "delta_cfi"]
     assert table.loc["failed", numbers].isna().all() and table["p"].isna().all()
     assert "has no solution" in " ".join(table["note"])
+
+
+# ---- whatever the parameterization, the fit is the same ------------------------------------------
+
+
+def simulated(seed, n, per_factor):
+    """Return answers that three factors with a common cause give, one item keyed negatively."""
+    random = np.random.default_rng(seed)
+    common = random.normal(size=(n, 1))
+    factors = 0.7 * common + np.sqrt(0.51) * random.normal(size=(n, len(per_factor)))
+    columns = {}
+    for f, size in enumerate(per_factor):
+        for i, loading in enumerate(random.uniform(0.5, 0.85, size)):
+            sign = -1 if (f, i) == (1, 1) else 1
+            noise = np.sqrt(1 - loading**2) * random.normal(size=n)
+            columns[f"y{f}{i}"] = sign * loading * factors[:, f] + noise
+    return pd.DataFrame(columns)
+
+
+def forms(data, random):
+    """Return one model in several parameterizations; all have as many parameters."""
+    sizes = [sum(name.startswith(f"y{f}") for name in data) for f in range(3)]
+    items = [[f"y{f}{i}" for i in range(size)] for f, size in enumerate(sizes)]
+    marker = [f"f{f} =~ {' + '.join(own)}" for f, own in enumerate(items)]
+    unit = [f"f{f} =~ NA*{' + '.join(own)}\nf{f} ~~ 1*f{f}" for f, own in enumerate(items)]
+    other = [f"f{f} =~ {' + '.join(random.permutation(own))}" for f, own in enumerate(items)]
+    g, h = "g =~ f0 + f1 + f2", "g =~ NA*f0 + f1 + f2\ng ~~ 1*g"
+    path = "f2 ~ f0 + f1\nf0 ~~ f1"
+    models = {
+        "marker": marker,
+        "unit": unit,
+        "order": other[::-1],
+        "path": [*marker, path],
+        "unit path": [*unit, path],
+        "second": [*marker, g],
+        "second unit": [*marker, h],
+        "all unit": [*unit, h],
+    }
+    return {name: "\n".join(lines) for name, lines in models.items()}
+
+
+WAYS = {
+    "ml": {},
+    "gaps": {"missing": "fiml"},
+    "wlsmv": {"estimator": "WLSMV", "ordered": "all"},
+    "groups": {"group": "half"},
+}
+
+
+def given(data, way, random):
+    """Return the data as a way of fitting takes them."""
+    if way == "gaps":
+        return data.mask(random.random(data.shape) < np.where(np.arange(data.shape[1]) < 3, 0.2, 0))
+    if way == "wlsmv":
+        return data.apply(lambda y: np.digitize(y, np.sort(random.uniform(-1, 1, 3))))
+    return data.assign(half=np.arange(len(data)) % 2)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_parameterizations_of_a_model_fit_equally(way, seed):
+    random = np.random.default_rng(seed)
+    data = given(simulated(seed, 250, random.choice([3, 4], 3)), way, random)
+    found = {}
+    for name, text in forms(data, random).items():
+        fit = sem.fit(sem.read_model(text), data, **WAYS[way])
+        found[name] = chisq(fit) if fit.converged else np.nan
+    assert np.isfinite(found["marker"])
+    np.testing.assert_allclose(list(found.values()), found["marker"], rtol=1e-5, err_msg=str(found))
+
+
+@pytest.mark.parametrize("way", ["ml", "gaps", "groups"])
+def test_units_of_the_variables_do_not_matter(way):
+    random = np.random.default_rng(5)
+    data = given(simulated(5, 200, [3, 3, 4]), way, random)
+    items = [name for name in data if name.startswith("y")]
+    scaled = data.assign(**{name: data[name] * 10.0 ** random.integers(-4, 5) for name in items})
+    models = forms(data, random)
+    for name in ("marker", "all unit", "path"):
+        model = sem.read_model(models[name])
+        one, two = (sem.fit(model, d, **WAYS[way]) for d in (data, scaled))
+        assert two.converged and chisq(two) == pytest.approx(chisq(one), rel=1e-5)
+        np.testing.assert_allclose(two.estimates["std_all"], one.estimates["std_all"], atol=1e-5)

@@ -11,7 +11,7 @@ search by maximum likelihood (`semopy_bridge`), a second opinion.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -62,6 +62,8 @@ class Found:
         Smallest eigenvalue of the Hessian there, scaled: 1 for independent parameters.
     starts : int
         From how many places the search began.
+    hessian : ndarray (k, k) or None
+        The exact Hessian, if the last steps used it.
     """
 
     theta: np.ndarray
@@ -71,6 +73,7 @@ class Found:
     value: float = np.inf
     least: float = np.nan
     starts: int = 1
+    hessian: np.ndarray | None = field(default=None, repr=False)
 
 
 def find(objective: Objective, layout: Layout, start: Start) -> Found:
@@ -146,7 +149,7 @@ def minimum(objective: Objective, start: np.ndarray, units: np.ndarray | None = 
         steps += found.steps
         if not found.converged:
             return replace(found, steps=steps)
-        bend = bend_of(objective, found.theta, units)
+        bend = bend_of(objective, found, units)
         found = replace(found, least=bend.least)
         if bend.least > FLAT:
             return replace(found, steps=steps)
@@ -177,9 +180,11 @@ class Bend:
     identified: float
 
 
-def bend_of(objective: Objective, theta: np.ndarray, units: np.ndarray | None = None) -> Bend:
-    """Return how a function bends at a point; -inf where its Hessian is not finite."""
-    expected, exact = objective.score(theta)[1], objective.hessian(theta)
+def bend_of(objective: Objective, found: Found, units: np.ndarray | None = None) -> Bend:
+    """Return how a function bends at the end of a search; -inf where its Hessian is not finite."""
+    theta, exact = found.theta, found.hessian
+    expected = objective.score(theta)[1]
+    exact = objective.hessian(theta) if exact is None else exact
     diagonal = np.diag(expected)
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     if units is not None:
@@ -245,11 +250,11 @@ def scoring(objective: Objective, start: np.ndarray, units: np.ndarray | None = 
         history.append(value * objective.n)
         if step > back and history[-back] - history[-1] < least:
             return Found(theta, step, False, message("search_stalled"), value)
-        gradient, hessian = _slopes(objective, theta, step >= LATE)
+        gradient, hessian, exact = _slopes(objective, theta, step >= LATE)
         move = newton_step(hessian, gradient)
         distance = gradient @ move
         if distance < CONVERGED:
-            return _finish(objective, theta, move, distance, step)
+            return _finish(objective, theta, (hessian, exact), move, step)
         new, lower = _lowered(objective, (theta, value), (gradient, hessian, move), units)
         if lower == value:
             return Found(theta, step, False, message("search_stuck"), value)
@@ -258,36 +263,47 @@ def scoring(objective: Objective, start: np.ndarray, units: np.ndarray | None = 
 
 
 def _finish(
-    objective: Objective, theta: np.ndarray, move: np.ndarray, distance: float, step: int
+    objective: Objective,
+    theta: np.ndarray,
+    curved: tuple[np.ndarray, bool],
+    move: np.ndarray,
+    step: int,
 ) -> Found:
-    """Go on while steps get shorter."""
+    """Go on while steps get shorter; an exact Hessian stays what it was, so near is the end."""
+    hessian, exact = curved
+    distance = np.inf
     for last in range(step + 1, STEPS):
         theta = theta - move
-        gradient, hessian = _slopes(objective, theta)
+        if exact:
+            gradient = objective.score(theta)[0] / objective.n
+        else:
+            gradient, hessian, _ = _slopes(objective, theta)
         move = newton_step(hessian, gradient)
         shorter = gradient @ move
         if not EXACT < shorter < distance:
             break
         distance = shorter
-    return Found(theta, last, True, None, objective.value(theta) / objective.n)
+    value, kept = objective.value(theta) / objective.n, hessian * objective.n if exact else None
+    return Found(theta, last, True, None, value, hessian=kept)
 
 
 def _slopes(
     objective: Objective, theta: np.ndarray, late: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return gradient and Hessian per row: the expected one, near the solution the exact one.
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return gradient and Hessian per row, and whether that is the exact one.
 
-    When it is late in the search, the exact one too: where that is not positive definite, its negative
-    eigenvalues change sign (the step goes down along a direction of negative curvature).
+    It is the expected one far from the solution. When it is late in the search, the exact one is
+    taken there too: where that is not positive definite, its negative eigenvalues change sign (the
+    step goes down along a direction of negative curvature).
     """
     gradient, hessian = (part / objective.n for part in objective.score(theta))
     near = objective.newton and gradient @ newton_step(hessian, gradient) < NEAR / objective.n
     if not (near or late):
-        return gradient, hessian
+        return gradient, hessian, False
     exact = objective.hessian(theta) / objective.n
     if is_positive_definite(exact):
-        return gradient, exact
-    return gradient, _turned(exact, hessian) if late else hessian
+        return gradient, exact, True
+    return gradient, _turned(exact, hessian) if late else hessian, False
 
 
 def _turned(exact: np.ndarray, expected: np.ndarray) -> np.ndarray:
