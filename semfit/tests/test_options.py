@@ -31,6 +31,15 @@ def test_a_text_and_other_spellings(data):
         np.testing.assert_array_equal(estimates(typed), estimates(plain))
 
 
+def test_a_text_is_a_model_elsewhere_too(data):
+    text, options = TEXT + "; g ~ f", {"estimator": "ml", "missing": "listwise", "group": "group"}
+    told = [
+        sem.invariance(model, data, **options).message for model in (text, sem.read_model(text))
+    ]
+    assert told[0] == told[1]
+    assert sem.path_differences(text, data, **options).fit.converged
+
+
 @pytest.mark.parametrize(
     ("option", "advice"),
     [

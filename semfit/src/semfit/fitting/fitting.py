@@ -35,7 +35,7 @@ from semfit.fitting.threads import one_thread
 from semfit.messages import Message, message, told
 from semfit.moments.objective import Objective
 from semfit.moments.sample import GroupFit
-from semfit.syntax.model import Model, read_model
+from semfit.syntax.model import Model, as_model
 from semfit.syntax.parameters import Layout
 from semfit.syntax.tokens import normal
 
@@ -264,7 +264,7 @@ def fit(
     7   g  age      0.19  0.05     0.27
     """
     refuse_unknown(unknown, [*inspect.signature(fit).parameters][2:-1])
-    model = read_model(model) if isinstance(model, str | Path) else model
+    model = as_model(model)
     options: dict[str, Any] = {
         "estimator": estimator_name(estimator, ESTIMATORS),
         "missing": missing_name(missing, MISSING),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from semfit.syntax.formula import FUNCTIONS, names_in, tree_of, value_of
 from semfit.syntax.terms import Constraint, Modifier, Statement, Term
 from semfit.syntax.tokens import RELATIONS, Token, Unreadable, normal, text_of, tokens_of
@@ -362,7 +364,11 @@ def _number(tokens: list[Token]) -> float | None:
     words = [t for i, t in enumerate(tokens) if t.kind in ("name", "string") and i not in calls]
     if words or any(token.is_symbol(",", ":", "?") for token in tokens):
         return None
-    return float(value_of(tree_of(tokens), {}))
+    with np.errstate(all="ignore"):
+        value = float(value_of(tree_of(tokens), {}))
+    if not np.isfinite(value):
+        raise Unreadable(f"{text_of(tokens)!r} is not a finite number.")
+    return value
 
 
 def _said(tokens: list[Token]) -> Modifier:

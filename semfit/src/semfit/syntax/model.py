@@ -214,9 +214,15 @@ def read_model(source: str | Path, folder: str | Path | None = None) -> Model:
     definitions = tuple((defined, formula) for _, defined, formula in written.definitions)
     constraints = tuple(constraint for _, constraint in written.constraints)
     model = built(name, text, written.terms, definitions, constraints)
+    _check_equal(written.terms, model.parameters)
     _check_definitions(written.definitions, written.terms)
     _check_constraints(written.constraints, written.terms, dict(definitions))
     return model
+
+
+def as_model(model: Model | str | Path) -> Model:
+    """Return a model, read if it is given as text or path."""
+    return read_model(model) if isinstance(model, str | Path) else model
 
 
 def built(
@@ -392,8 +398,9 @@ def share_fixed_values(table: pd.DataFrame) -> None:
 
     A label may also be the name of a parameter, "f=~x2": that of ``equal("f=~x2")``.
     """
-    names = table["lhs"] + table["op"] + table["rhs"]
-    for label in dict.fromkeys(label for label in table["label"] if label):
+    labels = dict.fromkeys(label for label in table["label"] if label)
+    names = table["lhs"] + table["op"] + table["rhs"] if labels else ""
+    for label in labels:
         rows = (table["label"] == label) | ((names == label) & (table["label"] == ""))
         fixed = rows & (table["parameter"] == "") & table["value"].notna()
         if not fixed.any() or not rows.sum() > 1:
@@ -410,6 +417,19 @@ def share_fixed_values(table: pd.DataFrame) -> None:
 
 def _listed(rows: pd.DataFrame) -> str:
     return ", ".join(f"{r.lhs} {r.op} {r.rhs}" for r in rows.itertuples())
+
+
+def _check_equal(terms: Sequence[Term], table: pd.DataFrame) -> None:
+    """Refuse ``equal("f=~x2")`` where no parameter goes by that name."""
+    unlabelled = table[table["label"] == ""]
+    known = set(unlabelled["lhs"] + unlabelled["op"] + unlabelled["rhs"])
+    for term in terms:
+        for label in term.modifier.labels():
+            if _OPERATOR.search(label) and re.sub(r"\.g\d+$", "", label) not in known:
+                raise term.statement.problem(
+                    f"no parameter is called {label!r}: names are lavaan's, without blanks (f=~x2), and "
+                    "a parameter with a label goes by that. Give both one label."
+                )
 
 
 def _check_definitions(definitions: Sequence[Formula], terms: Sequence[Term]) -> None:

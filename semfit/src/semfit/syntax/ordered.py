@@ -75,6 +75,9 @@ def set_units(table: pd.DataFrame, counts: Counts, unit: Unit, written: Collecti
     ValueError
         A label of something that follows from the rest.
     """
+    if not counts:
+        table["derived"] = False
+        return
     own = table["lhs"].isin(counts) & (table["lhs"] == table["rhs"])
     residual, scale = own & (table["op"] == "~~"), own & (table["op"] == "~*~")
     table["derived"] = scale if unit.theta else residual

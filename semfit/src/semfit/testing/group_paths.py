@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.stats import chi2
 from semfit.fitting import constrained, estimates, requirements
 from semfit.fitting.fitting import Fit, fit
 from semfit.messages import Message, message, told
-from semfit.syntax.model import Model
+from semfit.syntax.model import Model, as_model
 from semfit.testing.compare import chisq_difference, note_columns
 from semfit.testing.constraints import holm, layout_with, refit, wald_statistic
 from semfit.testing.groups import few_cases, group_sizes, groups_compared
@@ -57,7 +58,7 @@ class PathDifferences:
 
 
 def path_differences(
-    model: Model,
+    model: Model | str | Path,
     data: pd.DataFrame,
     group: str,
     estimator: str = "MLR",
@@ -72,7 +73,7 @@ def path_differences(
 
     Parameters
     ----------
-    model : Model
+    model : Model, str or Path
         A label is one parameter in each group (``labels="by_group"`` of `fit`), and so are
         constraints; a path that they make equal in all groups is left out. Covariates that are
         constant in a group (company size among solo companies, the grouping variable) are left out
@@ -108,7 +109,7 @@ def path_differences(
     equal = (equal,) if isinstance(equal, str) else tuple(equal)
     if "regressions" in equal:
         raise ValueError("Regressions are what is compared: leave them out of equal=.")
-    model, dropped = _varying(model, data, group, missing)
+    model, dropped = _varying(as_model(model), data, group, missing)
     options: dict[str, Any] = {"estimator": estimator, "missing": missing, "group": group}
     options |= {"ordered": ordered, "sampling_weights": sampling_weights, "cluster": cluster}
     one = fit(model, data, **options, equal=equal, free=free, labels="by_group")

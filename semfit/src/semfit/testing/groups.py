@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from semfit.fitting.diagnostics import CASES_PER_PARAMETER
 from semfit.fitting.fitting import Fit, estimator_of, estimator_under, fit
 from semfit.fitting.requirements import check_solution, has_solution
 from semfit.messages import Message, as_json, message, told
-from semfit.syntax.model import Model
+from semfit.syntax.model import Model, as_model
 from semfit.syntax.terms import Modifier, Term
 from semfit.testing.compare import chisq_difference, compared_by, measure
 from semfit.testing.constraints import holm, layout_with, refit, score_tests
@@ -177,7 +178,7 @@ def _without_marker(model: Model) -> dict[str, str]:
 
 
 def invariance(
-    model: Model,
+    model: Model | str | Path,
     data: pd.DataFrame,
     group: str,
     estimator: str = "MLR",
@@ -195,7 +196,7 @@ def invariance(
 
     Parameters
     ----------
-    model : Model
+    model : Model, str or Path
     data : DataFrame
     group : str
     estimator, missing, ordered
@@ -269,6 +270,7 @@ def invariance(
     >>> result.level
     'scalar'
     """
+    model = as_model(model)
     if measurement_only:
         model = measurement_model(model)
     free = tuple([free] if isinstance(free, str) else free)
