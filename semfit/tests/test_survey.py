@@ -396,9 +396,11 @@ def test_pairwise_is_refused_by_name_where_it_is_not():
         fit_ordered(missing="fiml")
 
 
-def test_a_category_without_weight_is_empty():
+def test_a_category_without_weight_is_refused():
     data = frame("gaps").assign(odd=lambda d: (d["x1"] != 3).astype(float))
-    fit = fit_ordered(data, sampling_weights="odd")
+    with pytest.raises(ValueError, match="Category 3 of 'x1' has only rows of weight 0"):
+        fit_ordered(data, sampling_weights="odd")
+    fit = fit_ordered(data[data["odd"] > 0], sampling_weights="odd")
     assert (fit.estimates.query("op == '|' and lhs == 'x1'")["rhs"] == ["t1", "t2", "t3"]).all()
 
 

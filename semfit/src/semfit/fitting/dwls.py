@@ -100,8 +100,7 @@ class WeightedLeastSquares(Estimator):
     def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
         """Return the weighted residuals of each group's statistics, and where the search starts."""
         ordered = ordered_names(model, options["ordered"])
-        rows = pd.concat(selected.counted)
-        levels = {name: np.unique(rows[name].dropna()) for name in ordered}
+        levels = levels_of(selected, ordered)
         for frame, label, n_rows in zip(
             selected.counted, selected.groups, selected.group_rows, strict=True
         ):
@@ -140,6 +139,20 @@ class WeightedLeastSquares(Estimator):
         levels = {name: np.unique(rows[name].dropna()) for name in point.layout.ordered}
         designs = [group.design for group in objective.samples]
         return OrderedRefit(point, [*frames], levels, designs)
+
+
+def levels_of(selected: Selected, ordered: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the categories of ordered variables; refuse those of which no row has a weight."""
+    rows, counted = pd.concat(selected.frames), pd.concat(selected.counted)
+    levels = {name: np.unique(rows[name].dropna()) for name in ordered}
+    for name, values in levels.items():
+        empty = np.setdiff1d(values, counted[name].dropna())
+        if len(empty):
+            raise ValueError(
+                f"Category {empty[0]:g} of {name!r} has only rows of weight 0: drop these rows, or "
+                "merge it with a neighbouring category."
+            )
+    return levels
 
 
 def ordered_names(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
