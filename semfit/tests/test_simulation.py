@@ -195,14 +195,14 @@ def test_draws_without_a_solution_are_counted():
     found = semfit.power(
         "f =~ .5*x1 + .4*x2 + .3*x3 + .3*x4",
         12,
-        draws=12,
+        draws=5,
         model="f =~ x1 + x2; g =~ x3 + x4",
         progress=False,
     )
     row = found.convergence.iloc[0]
-    assert row["draws"] == 12 == row["converged"] + row["failed"]
+    assert row["draws"] == 5 == row["converged"] + row["failed"]
     assert row["failed"] == sum(found.reasons.values()) > 0
-    assert row["share"] == row["converged"] / 12
+    assert row["share"] == row["converged"] / 5
     assert found.draws["draw"].nunique() == row["converged"]
     assert (found.table["draws"] <= row["converged"]).all()
 

@@ -67,7 +67,9 @@ def plot(fit: Fit, group: str | None = None, ax: Any = None) -> Any:
     for name, shape in shapes.items():
         _draw_node(ax, name, shape)
     texts = [number(value, 2) for value in rows["std_all"]]
-    spots = label_spots(routes, texts, shapes, lambda text: (0.075 * len(text), 0.15))
+    spots = label_spots(
+        [r[::4] for r in routes], texts, shapes, lambda text: (0.075 * len(text), 0.15)
+    )
     for row, points, text, spot in zip(rows.itertuples(), routes, texts, spots, strict=True):
         _draw_arrow(ax, points, row.op == "~~", row.p >= WEAK)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
