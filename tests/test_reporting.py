@@ -161,17 +161,22 @@ def test_steps_and_notes_are_told_in_both_languages():
         "equal": ["loadings", "loadings, intercepts", ""],
         "verdict": ["holds_partially", "fails", "not_tested"],
         "allowed": ["allowed_covariances_partial", "allowed_as_before", "allowed_as_before"],
-        "values": ['{"freed": "a =~ b"}', '{"freed": ""}', failed],
+        "reason_code": ["difference_slight", "no_solution", "step_before_must_hold"],
+        "values": [
+            '{"freed": "a =~ b", "p_diff": 0.03, "rmsea_diff": 0.04, "rmsea_diff_limit": 0.05}',
+            '{"freed": ""}',
+            failed,
+        ],
     }
-    limits = {"cfi": [-0.005] * 3, "rmsea": [0.01] * 3, "srmr": [0.025, 0.005, 0.005]}
-    steps = SimpleNamespace(table=pd.DataFrame(table), cutoffs=pd.DataFrame(limits))
+    steps = SimpleNamespace(table=pd.DataFrame(table))
     english, dutch = (steps_in_words(steps, language) for language in ("en", "nl"))
     assert english["verdict"].tolist() == ["holds partially", "fails", "not tested: scalar fails"]
     assert dutch["verdict"].tolist()[2] == "niet getoetst: scalair houdt geen stand"
     assert "(partial invariance: a =~ b free)" in english["allowed"][0]
     assert dutch["allowed"][0].startswith("covarianties en paden van latente variabelen")
     assert dutch["equal"].tolist() == ["ladingen", "ladingen, intercepten", ""]
-    assert english["limits"][0] == "−0.005, 0.010, 0.025"
+    slight = "slight: p of the difference 0.030, but its rmsea 0.040 (below 0.05)"
+    assert english["reason"][0] == slight and dutch["reason"][0].startswith("gering: p van het")
     told = {"model": ["a", "b"], "note_code": ["", "other_ordered; other_rows"]}
     told |= {"note_values": ["", '[{}, {"first": 3, "second": 4}]']}
     compared = pd.DataFrame(told)

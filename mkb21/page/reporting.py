@@ -92,17 +92,14 @@ def problems_in_words(problems: DataFrame, language: str) -> DataFrame:
 
 
 def steps_in_words(steps: Invariance, language: str) -> DataFrame:
-    """`Invariance.table` with step, equal, verdict and allowed in words, and its limits as text."""
-    table, limits = steps.table, steps.cutoffs.select_dtypes("number")
+    """`Invariance.table` with step, equal, verdict, reason and allowed in words."""
+    table = steps.table
     return table.assign(
         step=values(table["step"], language),
         equal=[", ".join(values(kinds.split(", "), language)) for kinds in table["equal"]],
         verdict=_told(table["verdict"], table["values"], language),
+        reason=_told(table["reason_code"], table["values"], language),
         allowed=_told(table["allowed"], table["values"], language),
-        limits=[
-            ", ".join(number(limit, 3, language) for limit in row.dropna())
-            for _, row in limits.iterrows()
-        ],
     )
 
 

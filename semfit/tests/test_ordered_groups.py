@@ -11,7 +11,11 @@ import pandas as pd
 import pytest
 
 import semfit as sem
+from semfit.fitting.dwls import DwlsObjective, statistics_of
 from semfit.messages import told
+from semfit.syntax.identification import check_identified
+from semfit.syntax.ordered import Unit
+from semfit.syntax.parameters import lay_out
 
 REFERENCE = Path(__file__).parent / "reference"
 GRID = json.loads((REFERENCE / "ordinal_indices.json").read_text())
@@ -243,6 +247,47 @@ def test_both_parameterizations_are_one_model():
     same(both["chisq"], both["chisq_o"], rtol=1e-4, atol=1e-5)
 
 
+RULE = sem.read_model("f =~ d + c + b\ng =~ b1 + b2 + b3")
+COUNTS = {"d": 4, "c": 2, "b": 1, "b1": 1, "b2": 1, "b3": 1}
+BINARY = ["b", "b1", "b2", "b3"]
+KINDS = ["thresholds", "loadings", "intercepts", "residuals"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "free", "units", "intercepts", "loadings"),
+    [
+        (0, (), [], [], []),
+        (1, (), ["d", "c"], ["d", "c", *BINARY], ["c", "b", "b2", "b3"]),
+        (2, (), ["d", "c", "b"], ["d", "c", *BINARY], ["b2", "b3"]),
+        (3, (), [*COUNTS], [], []),
+        (4, (), [], [], []),
+        (4, ("c ~~ c",), ["c"], [], []),
+        (3, ("c ~ 1",), [*COUNTS], ["c"], []),
+        (3, ("f =~ b",), ["d", "c", "b1", "b2", "b3"], ["b"], ["b"]),  # nothing of b is equal
+        (1, ("d | t1", "d | t2", "d | t3"), ["c"], ["d", "c", *BINARY], ["c", "b", "b2", "b3"]),
+        (3, ("c | t2",), [*COUNTS], [], []),
+    ],
+)
+def test_what_is_free_in_a_later_group(steps, free, units, intercepts, loadings):
+    unit = Unit("theta", "wu_estabrook")
+    layout = lay_out(RULE, "xy", True, COUNTS, KINDS[:steps], free, unit=unit)
+    rows = layout.rows(1).query("parameter != ''")
+    own = rows[rows["parameter"].str.endswith(".g2")]
+    variance = own[(own["op"] == "~~") & own["lhs"].isin(COUNTS)]
+    assert sorted(variance["lhs"]) == sorted(units)
+    means = own[own["op"] == "~1"]["lhs"]
+    assert sorted(means[means.isin(COUNTS)]) == sorted(intercepts)
+    assert sorted(means[~means.isin(COUNTS)]) == (["f", "g"] if steps > 2 else [])
+    if steps:
+        assert sorted(own[own["op"] == "=~"]["rhs"]) == sorted(loadings)
+    # what is free can be told apart: the derivatives of thresholds and correlations have full rank
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({n: rng.integers(0, k + 1, 200) * 1.0 for n, k in COUNTS.items()})
+    levels = {name: np.arange(k + 1.0) for name, k in COUNTS.items()}
+    parts = [statistics_of(RULE, RULE.observed, levels, frame)] * 2
+    check_identified(layout, DwlsObjective(layout, parts).jacobian)
+
+
 def test_steps_that_restrict_nothing_are_named():
     message = our_invariance("binary_theta").message
     assert "No step of its own: thresholds, as no item has four categories or more" in message
@@ -323,6 +368,23 @@ def test_a_category_that_a_group_lacks_is_merged_and_told(value, new, pairs):
     other = sem.invariance(TWO, by_hand, **ORDERED, **STEPS)
     same(result.table["chisq"], other.table["chisq"])
     assert "merged" not in other.message
+
+
+@pytest.mark.slow
+def test_ordered_categoricals_are_merged_too():
+    data = lacking(5, 4)
+    named = data.assign(**{u: pd.Categorical(data[u], ordered=True) for u in ITEMS})
+    options = {**ORDERED, **STEPS, "merge_categories": True}
+    result = sem.invariance(TWO, named, **{**options, "ordered": ()})
+    same(result.table["chisq"], sem.invariance(TWO, data, **options).table["chisq"])
+
+
+@pytest.mark.slow
+def test_gaps_are_taken_pair_by_pair():
+    data = shifted(0.5).astype({u: float for u in ITEMS})
+    data = data.mask(np.random.default_rng(1).uniform(size=data.shape) < 0.05).dropna(subset="g")
+    options = {**ORDERED, "missing": "pairwise", "steps": ["configural", "scalar"]}
+    assert sem.invariance(TWO, data, **options).table["verdict"].tolist() == ["holds", "fails"]
 
 
 def test_too_few_shared_categories():

@@ -28,6 +28,7 @@ from semfit.testing.constraints import holm, layout_with, refit, score_tests
 from semfit.testing.ordered_steps import (
     items_that_count_later,
     merge_categories,
+    ordered_asked,
     steps_of,
     steps_that_restrict_nothing,
     threshold_counts,
@@ -299,6 +300,7 @@ def _of_ordered(
         if step != "strict" or options["parameterization"] == "theta"
     }
     asked = None if steps is None else _check_steps(steps, known)
+    options["ordered"] = ordered_asked(model, data, options["ordered"])
     data, merged = merge_categories(model, data, options, merge)
     fits = {"configural": fit(model, data, **options)}
     counts = threshold_counts(fits["configural"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from semfit.fitting import requirements
+from semfit.fitting import columns, requirements
 from semfit.fitting.dwls import ordered_names
 from semfit.fitting.estimator import Options
 from semfit.fitting.fitting import Fit
@@ -115,9 +115,19 @@ def merge_categories(
     return (data.assign(**changed) if changed else data), pd.DataFrame(problems)
 
 
-def _counts(columns: Sequence[pd.Series]) -> pd.DataFrame:
+def ordered_asked(
+    model: Model, data: pd.DataFrame, asked: str | Sequence[str]
+) -> str | tuple[str, ...]:
+    """Return the ordered variables as asked, with ordered categoricals, as `fit` takes them."""
+    if asked == "all":
+        return "all"
+    names = [asked] if isinstance(asked, str) else [*asked]
+    return tuple(dict.fromkeys([*names, *columns.ordered_columns(model, data)]))
+
+
+def _counts(parts: Sequence[pd.Series]) -> pd.DataFrame:
     """Return how often each category occurs in each group: (groups, categories)."""
-    return pd.DataFrame([column.value_counts() for column in columns]).fillna(0).sort_index(axis=1)
+    return pd.DataFrame([part.value_counts() for part in parts]).fillna(0).sort_index(axis=1)
 
 
 def _merged(counts: pd.DataFrame, name: str) -> dict[float, float]:
