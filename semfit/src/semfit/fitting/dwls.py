@@ -34,9 +34,10 @@ from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found, minimise
 from semfit.fitting.starts import Start
 from semfit.messages import message
+from semfit.moments.curvature import curvature_rows
 from semfit.moments.design import SIMPLE, Design
 from semfit.moments.implied import SCALE, THRESHOLD, Derivatives, Implied, Structure
-from semfit.moments.normal import STEP
+from semfit.moments.normal import STEP, add_matrix
 from semfit.moments.objective import Names, Objective, deltas_of, untie
 from semfit.moments.ordinal import ordinal_moments
 from semfit.moments.sample import GroupFit
@@ -323,9 +324,33 @@ class DwlsObjective(Objective):
         return -np.sum(rows, axis=0)
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
-        """Return the Hessian of the chi-square, by complex steps of the gradient."""
+        """Return the Hessian of the chi-square; by complex steps of the gradient if there are scales.
+
+        Without scales and slopes: that of Gauss and Newton, and the second derivatives of the
+        statistics with their weighted residuals.
+        """
+        if all(_is_linear(s, g) for s, g in zip(self.given, self.samples, strict=True)):
+            return self.score(theta)[1] + self._curvature(theta)
         rows = [self.gradient(theta + 1j * STEP * unit).imag / STEP for unit in np.eye(self.k)]
         return (np.array(rows) + np.array(rows).T) / 2
+
+    def _curvature(self, theta: np.ndarray) -> np.ndarray:
+        """Return the second derivatives of the statistics times what they weigh in the chi-square."""
+        result = np.zeros((self.k, self.k))
+        parts = zip(self.given, self.samples, self.residuals(theta), strict=True)
+        for structure, group, residual in parts:
+            times = -2 * (group.n - 1) * group.weights * residual
+            matrix, vector = np.zeros((structure.p, structure.p)), np.zeros(structure.p)
+            for kind in ("variance", "covariance"):
+                which, i, j = group.pick(kind)
+                np.add.at(matrix, (i, j), times[which] / 2)
+                np.add.at(matrix, (j, i), times[which] / 2)
+            for kind in ("threshold", "intercept"):
+                which, i, _ = group.pick(kind)
+                np.add.at(vector, i, -times[which])
+            rows = curvature_rows(structure, structure.implied(theta), matrix, vector)
+            add_matrix(result, structure.which, rows)
+        return result
 
     def group_fits(self, theta: np.ndarray) -> list[GroupFit]:
         """Return the sample and implied moments of each group, as `sample.GroupFit`."""
@@ -438,6 +463,14 @@ class DwlsObjective(Objective):
 def _score_covariance(group: Statistics, delta: np.ndarray) -> np.ndarray:
     weighted = group.weights[:, None] * delta
     return (group.n - 1) * weighted.T @ group.gamma @ weighted
+
+
+def _is_linear(structure: Structure, group: Statistics) -> bool:
+    """Tell whether the statistics are moments: every scale is 1, and none follows from the rest."""
+    scales = structure.kind == SCALE
+    scaled = scales[structure.free].any() or (structure.fixed[scales] != 1).any()
+    follows = len(structure.derived_scales) or len(structure.mediators)
+    return not (scaled or follows or (group.kind == "slope").any())
 
 
 def _thresholds(structure: Structure, values: np.ndarray) -> np.ndarray:

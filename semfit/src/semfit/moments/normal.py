@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from semfit.moments.curvature import curvature_rows
 from semfit.moments.implied import Derivatives, Structure
 from semfit.moments.objective import Names, Objective, deltas_of
 from semfit.moments.sample import (
@@ -35,7 +36,7 @@ from semfit.syntax.parameters import Layout
 
 Patterns: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # (W, d, T) of `pattern_moments`
 
-STEP = 1e-20  # of the complex-step derivative: exact to rounding, as nothing is subtracted
+STEP = 1e-20  # of complex-step derivatives: exact to rounding, as nothing is subtracted
 BLOCK = 4_000_000  # numbers in one temporary array
 
 
@@ -317,14 +318,9 @@ def curvature(
     structure: Structure, theta: np.ndarray, matrix: np.ndarray, vector: np.ndarray
 ) -> np.ndarray:
     """Half of the second derivatives of tr(G Sigma) + g' mu, for given G and g: (k, k)."""
-    k = len(theta)
-    result = np.zeros((k, k))
-    for column in np.unique(structure.which):
-        point = theta.astype(complex)
-        point[column] += 1j * STEP
-        d = structure.derivatives(structure.implied(point))
-        rows = 2 * np.einsum("ik,ik->k", d.u, matrix @ d.v) + d.s * (vector @ d.u)
-        result[:, column] += np.bincount(structure.which, rows.imag / STEP, minlength=k) / 2
+    result = np.zeros((len(theta), len(theta)))
+    rows = curvature_rows(structure, structure.implied(theta), matrix, vector)
+    add_matrix(result, structure.which, rows / 2)
     return result
 
 

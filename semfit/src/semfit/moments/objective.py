@@ -182,6 +182,9 @@ def deltas_of(structures: Sequence[Structure], rows: Sequence[np.ndarray], k: in
     result = []
     for structure, own in zip(structures, rows, strict=True):
         delta = np.zeros((len(own), k), dtype=own.dtype)
-        np.add.at(delta.T, structure.which, own.T)
+        if len(np.unique(structure.which)) == len(structure.which):
+            delta[:, structure.which] = own
+        else:
+            np.add.at(delta.T, structure.which, own.T)
         result.append(delta)
     return result
