@@ -271,11 +271,12 @@ class Restrictions:
 def _bounds(table: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the narrowest bounds of each parameter."""
     lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
-    for row in table[np.isfinite(table["lower"]) | np.isfinite(table["upper"])].itertuples():
-        if row.parameter:
-            place = names.index(row.parameter)
-            lower[place] = max(lower[place], row.lower)
-            upper[place] = min(upper[place], row.upper)
+    columns = (table[column].tolist() for column in ("parameter", "lower", "upper"))
+    for name, least, most in zip(*columns, strict=True):
+        if name and (least > -np.inf or most < np.inf):
+            place = names.index(name)
+            lower[place] = max(lower[place], least)
+            upper[place] = min(upper[place], most)
     return lower, upper
 
 
@@ -288,9 +289,12 @@ def _names(
     where the value is not known without data or other parameters.
     """
     known: dict[str, int | float | None] = {n: i for i, n in enumerate(parameters)}
-    for row in table[table["label"] != ""].itertuples():
-        fixed = None if row.exogenous or row.derived else float(row.value)
-        known[row.label] = known.get(row.parameter, fixed)
+    needed = ("label", "parameter", "value", "exogenous", "derived")
+    columns = (table[column].tolist() for column in needed)
+    for label, parameter, value, exogenous, derived in zip(*columns, strict=True):
+        if label:
+            fixed = None if exogenous or derived else float(value)
+            known[label] = known.get(parameter, fixed)
     for name, formula in definitions:
         lacking = any(known.get(used) is None for used in names_in(formula))
         known[name] = None if lacking else np.nan
