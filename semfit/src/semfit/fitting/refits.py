@@ -169,7 +169,7 @@ def sample_problem(sample: Sample, names: Sequence[str]) -> Message | None:
     """Return why no model can be fitted to a sample: a constant, or a singular matrix."""
     values = np.where(sample.seen[sample.pattern] > 0, sample.data, np.nan)
     constant = np.fmax.reduce(values) - np.fmin.reduce(values) <= 0
-    unseen = np.isnan(values).all(axis=0)
+    unseen = ~(sample.seen > 0).any(axis=0)
     if (constant | unseen).any():
         variable = names[int(np.argmax(constant | unseen))]
         return message("refit_constant_variable", variable=variable)
@@ -184,9 +184,7 @@ def solution_problem(
     layout: Layout, objective: Objective, theta: np.ndarray, values: np.ndarray
 ) -> Message | None:
     """Return why a solution is improper."""
-    table = layout.table
-    variance = (table["op"] == "~~").to_numpy() & (table["lhs"] == table["rhs"]).to_numpy()
-    if (values[variance] < 0).any():
+    if (values[layout.variances] < 0).any():
         return NEGATIVE
     for cov in objective.latent_covs(theta):
         spectrum = np.linalg.eigvalsh(cov) if len(cov) else np.ones(1)

@@ -19,9 +19,10 @@ from typing import TypeAlias
 import numpy as np
 
 from semfit.moments.curvature import curvature_rows
-from semfit.moments.implied import Derivatives, Structure
+from semfit.moments.implied import Derivatives, Implied, Structure
 from semfit.moments.objective import Names, Objective, deltas_of
 from semfit.moments.sample import (
+    LOG_2PI,
     GroupFit,
     Sample,
     deviance,
@@ -82,12 +83,11 @@ class NormalObjective(Objective):
         total, gradient = 0.0, np.zeros(self.k)
         for structure, sample in zip(self.structures, self.samples, strict=True):
             implied = structure.implied(theta)
-            logdet = log_determinants(implied.cov, sample.seen)
-            if not np.isfinite(logdet).all():
+            value, *slopes = _slopes(sample, implied)
+            if not np.isfinite(value):
                 return np.inf, np.zeros(self.k)
-            moments = pattern_moments(sample, implied.mean, implied.cov)
-            total += deviance_of(sample, logdet, moments[0], moments[2])
-            rows = gradient_rows(sample, moments, structure.derivatives(implied))
+            total += value
+            rows = _rows_of(*slopes, structure.derivatives(implied))
             add_vector(gradient, structure.which, rows)
         return total, gradient
 
@@ -265,9 +265,32 @@ def weighted_gradient(sample: Sample, moments: Patterns) -> tuple[np.ndarray, np
     return matrix, vector
 
 
+def _slopes(sample: Sample, implied: Implied) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return the deviance, infinite if it has none, and (G, g) of its derivatives."""
+    if not sample.complete:
+        logdet = log_determinants(implied.cov, sample.seen)
+        if not np.isfinite(logdet).all():
+            return np.inf, np.empty(0), np.empty(0)
+        moments = pattern_moments(sample, implied.mean, implied.cov)
+        value = deviance_of(sample, logdet, moments[0], moments[2])
+        return value, *weighted_gradient(sample, moments)
+    n, p = sample.counts[0], len(implied.cov)  # one pattern: the same, with less ado
+    try:
+        logdet = 2 * np.log(np.diagonal(np.linalg.cholesky(implied.cov))).sum()
+    except np.linalg.LinAlgError:
+        return np.inf, np.empty(0), np.empty(0)
+    weight, gap = np.linalg.inv(implied.cov), sample.means[0] - implied.mean
+    product = weight @ (sample.covs[0] + np.outer(gap, gap))
+    value = n * (logdet + np.trace(product) + p * LOG_2PI)
+    return float(value), n * (weight - product @ weight), -2 * n * (weight @ gap)
+
+
 def gradient_rows(sample: Sample, moments: Patterns, d: Derivatives) -> np.ndarray:
     """Return dD for each row of derivatives."""
-    matrix, vector = weighted_gradient(sample, moments)
+    return _rows_of(*weighted_gradient(sample, moments), d)
+
+
+def _rows_of(matrix: np.ndarray, vector: np.ndarray, d: Derivatives) -> np.ndarray:
     return 2 * np.einsum("ik,ik->k", d.u, matrix @ d.v) + d.s * (vector @ d.u)
 
 

@@ -74,6 +74,12 @@ class Layout:
         """What constraints and bounds ask of the free parameters."""
         return Restrictions(self.table, self.parameters, self.constraints, self.definitions)
 
+    @cached_property
+    def variances(self) -> np.ndarray:
+        """Whether each row of the table is a variance."""
+        columns = (self.table[name].tolist() for name in ("lhs", "op", "rhs"))
+        return np.array([op == "~~" and a == b for a, op, b in zip(*columns, strict=True)])
+
     def rows(self, place: int) -> pd.DataFrame:
         """The rows of one group, by its place."""
         if len(self.groups) == 1:
