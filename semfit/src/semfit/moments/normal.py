@@ -83,11 +83,11 @@ class NormalObjective(Objective):
         total, gradient = 0.0, np.zeros(self.k)
         for structure, sample in zip(self.structures, self.samples, strict=True):
             implied = structure.implied(theta)
-            value, *slopes = _slopes(sample, implied)
+            value, matrix, vector = _slopes(sample, implied)
             if not np.isfinite(value):
                 return np.inf, np.zeros(self.k)
             total += value
-            rows = _rows_of(*slopes, structure.derivatives(implied))
+            rows = _rows_of(matrix, vector, structure.derivatives(implied))
             add_vector(gradient, structure.which, rows)
         return total, gradient
 
