@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import semfit as sem
-from semfit.fitting.constrained import kernel
+from semfit.fitting.constrained import Programme, Reduced, _is_minimum, _polished, kernel
 from semfit.fitting.inference import invert
 from semfit.syntax.restrictions import Restrictions
 from semfit.syntax.terms import Constraint
@@ -460,3 +460,66 @@ def test_compare_knows_that_a_constrained_model_is_nested():
     table = sem.compare({"free": free, "limited": limited})
     assert table["nested"].tolist() == ["", "yes"] and table["df_diff"].iloc[1] == 1
     assert table["chisq_diff"].iloc[1] == pytest.approx(limited.test.chisq - free.test.chisq)
+
+
+DESIGN = pd.read_csv(REFERENCE / "survey" / "design.csv")
+OPTIONS = {
+    "observed": (HS, {"information": "observed"}),
+    "clusters": (HS.join(DESIGN), {"estimator": "MLR", "cluster": "class"}),
+    "weights": (GAPS.join(DESIGN), WAYS["fiml"][1] | {"sampling_weights": "weight"}),
+    "std_lv": (HS, {"std_lv": True}),
+    "theta": (ITEMS, WAYS["WLSMV"][1] | {"parameterization": "theta"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIONS)
+def test_equal_by_constraint_is_equal_by_label_whatever_the_options(name):
+    data, options = OPTIONS[name]
+    texts = TWO.format("a", "b", "p") + "a == b", TWO.format("a", "a", "p")
+    assert_same(*(sem.fit(text, data, **options) for text in texts))
+
+
+# ---- the last steps of the search, on a function whose answer is known ---------------------------
+
+
+class Bowl:
+    """(x - 3)^2 + 2 y^2, twice over, as the search sees an objective."""
+
+    n, newton = 1, True
+
+    def value(self, theta):
+        return 2 * ((theta[0] - 3) ** 2 + 2 * theta[1] ** 2)
+
+    def hessian(self, theta):
+        return np.diag([4.0, 8.0])
+
+    def score(self, theta):
+        return np.array([4 * (theta[0] - 3), 8 * theta[1]]), self.hessian(theta)
+
+
+def programme(text, at):
+    table = pd.DataFrame({"label": ["x", "y"], "parameter": ["p", "q"], "value": np.nan})
+    table["exogenous"] = table["derived"] = False
+    limits = Restrictions(table.assign(lower=-np.inf, upper=np.inf), "pq", [constraint(text)])
+    kept = np.arange(len(limits.equalities))
+    return Programme(Reduced(Bowl(), np.array(at), np.eye(2)), limits, kept)
+
+
+def test_a_maximum_along_a_circle_is_no_minimum():
+    none = np.zeros(0, dtype=bool)
+    circle = "x^2 + y^2 == 1"
+    assert _is_minimum(programme(circle, [1.0, 0.0]), np.zeros(2), none)
+    assert not _is_minimum(programme(circle, [-1.0, 0.0]), np.zeros(2), none)
+
+
+def test_an_inequality_that_pushes_the_wrong_way_is_let_go():
+    x, _, converged = _polished(programme("x > 2", [2.0, 0.4]))
+    assert converged
+    np.testing.assert_allclose(x + [2.0, 0.4], [3, 0], atol=1e-9)
+
+
+def test_an_inequality_that_a_step_would_break_is_taken_in():
+    x, _, converged = _polished(programme("x < 2 - y^2", [0.5, 0.4]))
+    assert converged
+    np.testing.assert_allclose(x + [0.5, 0.4], [2, 0], atol=1e-9)
