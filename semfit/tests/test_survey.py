@@ -323,6 +323,16 @@ def test_rows_without_an_answer_are_no_rows():
     same(fit, rest, ["estimate", "se"])
 
 
+@pytest.mark.parametrize("case", [*json.loads((HERE / "survey/differences.json").read_text())])
+def test_differences_of_designed_fits_are_lavaans(case):
+    answer = json.loads((HERE / "survey/differences.json").read_text())[case]
+    one = answers("lavaan_0_7")[case]
+    smaller = sem.fit(answer["smaller"], frame(one["data"]), **one["options"])
+    row = sem.compare({"larger": fitted(case), "smaller": smaller}).iloc[-1]
+    assert row["df_diff"] == answer["df"]
+    assert row["chisq_diff"] == pytest.approx(answer["chisq"], rel=1e-5)
+
+
 def test_fits_of_other_designs_are_not_compared():
     one, other = fit_hs(sampling_weights="weight"), fit_hs()
     table = sem.compare({"a": one, "b": other})

@@ -1,8 +1,10 @@
 # Reference values for sampling weights, clusters, gaps in ordered variables and ordered mediators: lavaan's answers.
 # Run: LAVAAN_NEW=<library with lavaan 0.7-2> Rscript semfit/tests/reference/survey.R (from the root of the repository).
 # Without LAVAAN_NEW: the default library (lavaan 0.6-14) and what it knows of the same cases.
+# With names of cases, or "differences", only these.
 # Makes survey/design.csv (invented weights and clusters for the rows of data_hs, hsmiss and hscat, which are the same
-# persons), survey/gaps.csv (data_hscat with the gaps of data_hsmiss), survey/<version>.json and its sessionInfo.
+# persons), survey/gaps.csv (data_hscat with the gaps of data_hsmiss), survey/<version>.json and its sessionInfo;
+# with 0.7-2 also survey/differences.json (tests between models).
 #   <case>: model, data, options (as semfit's fit takes them), estimates (lhs, op, rhs, group, est, se), measures (as
 #   lavaan calls them), n. 0.6-14 is told to normalise weights within groups, which 0.7-2 does of itself.
 new <- Sys.getenv("LAVAAN_NEW")
@@ -182,11 +184,24 @@ answer <- function(case) {
 run <- function(name) tryCatch(answer(CASES[[name]]), error = function(e) {
   message(name, ": ", conditionMessage(e)); NULL})
 wanted <- commandArgs(TRUE)
-chosen <- if (length(wanted)) wanted else names(CASES)
+chosen <- if (length(wanted)) intersect(wanted, names(CASES)) else names(CASES)
 # 0.6-14 gives the residual variance of an ordered mediator as if it had none
 if (!is_new) chosen <- grep("mediator", chosen, value = TRUE, invert = TRUE)
 answers <- Filter(Negate(is.null), sapply(chosen, run, simplify = FALSE))
 version <- if (is_new) "lavaan_0_7" else "lavaan_0_6"
-out <- file.path(HERE, paste0(version, if (length(wanted)) "_some" else "", ".json"))
-write_json(answers, out, auto_unbox = TRUE, digits = NA, na = "null", null = "null", pretty = FALSE)
+save <- function(x, name) write_json(x, file.path(HERE, paste0(name, ".json")), auto_unbox = TRUE, digits = NA,
+  na = "null", null = "null", pretty = FALSE)
+if (length(chosen)) save(answers, paste0(version, if (length(wanted)) "_some" else ""))
+
+# tests between two models, of which the smaller one has equal loadings; lavTestLRT's default (2001; 2000 for WLSMV)
+EQUAL <- sub("x2 + x3", "a*x2 + a*x3", sub("x5 + x6", "b*x5 + b*x6", HS, fixed = TRUE), fixed = TRUE)
+difference <- function(name) {
+  larger <- CASES[[name]]
+  smaller <- modifyList(larger, list(model = EQUAL))
+  test <- lavTestLRT(polished(larger), polished(smaller), A.method = "delta")
+  list(smaller = EQUAL, chisq = clean(test[2, "Chisq diff"]), df = test[2, "Df diff"])
+}
+COMPARED <- c("mlr_weights", "mlr_class", "mlr_class_weights", "mlr_fiml_class", "wlsmv_weights", "wlsmv_class", "pairwise")
+if (is_new && (!length(wanted) || "differences" %in% wanted))
+  save(sapply(COMPARED, difference, simplify = FALSE), "differences")
 writeLines(capture.output(sessionInfo()), file.path(HERE, paste0(version, "_sessionInfo.txt")))
