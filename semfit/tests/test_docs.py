@@ -17,6 +17,7 @@ DOCS = SEMFIT / "docs"
 GUIDE = [
     "install.md",
     "first_model.md",
+    "syntax.md",
     "results.md",
     "weights.md",
     "from_lavaan.md",
