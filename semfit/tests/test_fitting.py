@@ -111,11 +111,10 @@ def refused(model, data, message, **options):
 
 
 def test_options(model, data):
-    refused(model, data, "estimator='GLS' does not exist; there is: ML, MLR", estimator="GLS")
-    refused(
-        model, data, "missing='pairwise' does not exist; there is: listwise", missing="pairwise"
-    )
-    refused(TEXT, data, "takes a model from read_model")
+    refused(model, data, "estimator='GLS' is not there: use estimator='ML'", estimator="GLS")
+    refused(model, data, "missing='pairwise' is for estimator='WLSMV'", missing="pairwise")
+    refused(model, data, "missing='none' does not exist; there is: listwise", missing="none")
+    refused(3, data, "takes a model")
 
 
 def test_unknown_and_repeated_columns(model, data):

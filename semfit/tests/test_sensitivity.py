@@ -59,7 +59,7 @@ def test_loadings_instead_of_paths(data):
     [
         ({}, "at least one variant"),
         ({"few": {"rows": "femal == 1"}}, "Variant 'few': rows='femal == 1' is not understood"),
-        ({"odd": {"estimator": "GLS"}}, "Variant 'odd': estimator='GLS' does not exist"),
+        ({"odd": {"estimator": "GLS"}}, "Variant 'odd': estimator='GLS' is not there"),
         ({"odd": {"estimater": "ML"}}, "Variant 'odd': .*estimater"),
     ],
 )
