@@ -189,3 +189,17 @@ def test_units_of_the_variables_do_not_matter(way):
         one, two = (sem.fit(model, d, **WAYS[way]) for d in (data, scaled))
         assert two.converged and chisq(two) == pytest.approx(chisq(one), rel=1e-5)
         np.testing.assert_allclose(two.estimates["std_all"], one.estimates["std_all"], atol=1e-5)
+
+
+def test_a_search_goes_on_across_infinity():
+    """The marker's loading is 0 or negative at the minimum: from 1, the others run to infinity."""
+    cov = np.full((4, 4), 0.36) + 0.64 * np.eye(4)
+    cov[0, 1:] = cov[1:, 0] = -0.02
+    root = np.linalg.cholesky(cov)
+    white = np.linalg.qr(np.random.default_rng(0).normal(size=(300, 5)))[0]
+    white = white - white.mean(axis=0)
+    white = np.linalg.qr(white)[0][:, :4] * np.sqrt(300)
+    data = pd.DataFrame(white @ root.T, columns=list("abcd"))
+    one = sem.fit("f =~ a + b + c + d", data)
+    other = sem.fit("f =~ b + a + c + d", data)
+    assert one.converged and chisq(one) == pytest.approx(chisq(other), abs=1e-6)

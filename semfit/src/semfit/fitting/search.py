@@ -93,6 +93,9 @@ def find(objective: Objective, layout: Layout, start: Start) -> Found:
     ends: list[Found] = []
     for at in places(starts, layout, start, FURTHER):
         ends.append(minimise(objective, layout, at, starts.units))
+        for across in starts.mirrored(ends[-1].theta):
+            if not ends[-1].converged:
+                ends.append(minimise(objective, layout, across, starts.units))
         enough = FURTHER if any(end.converged for end in ends) else np.inf
         if _is_clear(ends[-1], starts) or len(ends) > enough:
             break

@@ -34,6 +34,7 @@ LEAST_RESIDUAL = 0.15  # share of the variance
 AXES = 6  # steps of principal axes
 RIDGE = 0.02  # regressions among predictors that are nearly the same
 PROPER = 1e-2  # smallest eigenvalue of residual correlations at a start
+FAR = 10.0  # a loading, in standard units, that ran away
 SHRINKING, GROWING = 0.5 ** np.arange(6), 2.0 ** np.arange(1, 30)
 
 
@@ -166,6 +167,43 @@ class Starts:
             factor = np.where(np.isin(kind, ("=~", "~")), 1 + 1.5 * draw, 1.0)
             factor = np.where(kind == "cov", draw, np.where(kind == "var", np.exp(draw), factor))
             yield repaired(self.groups, self.theta * factor)
+
+    def mirrored(self, theta: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield points across infinity from where loadings ran away; none if none did.
+
+        Where the loading of a marker, fixed at 1, had better be 0, the others go to infinity. Beyond
+        it they have the other sign, and the moments are nearly the same: the search can go on there.
+        Where one alone goes to infinity, it may be the variance of the factor that goes through 0.
+        """
+        for turn in (_turn_loadings, _turn_variance):
+            other = theta.copy()
+            for rows in self.groups:
+                loadings = rows.of("=~")
+                free = loadings[rows.which[loadings] >= 0]
+                far = free[np.abs(theta[rows.which[free]] / self.units[rows.which[free]]) > FAR]
+                for latent in np.unique(rows.lhs[far]):
+                    turn(rows, other, latent, far[rows.lhs[far] == latent])
+            if (other != theta).any():
+                yield other
+
+
+def _turn_loadings(rows: Rows, theta: np.ndarray, latent: int, _: np.ndarray) -> None:
+    """Change the signs of the free loadings of a latent variable, and of its covariances."""
+    own = (rows.lhs == latent) != (rows.rhs == latent)
+    theta[_free(rows, np.flatnonzero(own))] *= -1
+
+
+def _turn_variance(rows: Rows, theta: np.ndarray, latent: int, far: np.ndarray) -> None:
+    """Change the signs of a factor's variance, of its covariances and of one far loading."""
+    variance = rows.which[(rows.op == "~~") & (rows.lhs == latent) & (rows.rhs == latent)]
+    if len(far) != 1 or not len(variance) or variance[0] < 0:
+        return
+    item, loading = rows.rhs[far[0]], theta[rows.which[far[0]]]
+    residual = (rows.op == "~~") & (rows.lhs == item) & (rows.rhs == item)
+    theta[_free(rows, np.flatnonzero(residual))] += 2 * loading**2 * theta[variance[0]]
+    own = (rows.op != "=~") & ((rows.lhs == latent) | (rows.rhs == latent))
+    own[far] = True
+    theta[_free(rows, np.flatnonzero(own))] *= -1
 
 
 def rows_of(layout: Layout, place: int) -> Rows:
