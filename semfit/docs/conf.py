@@ -18,7 +18,7 @@ autosummary_generate = True
 shutil.rmtree(Path(__file__).parent / "api", ignore_errors=True)
 # where file names know no case, Fit and fit would be one page
 autosummary_filename_map = {
-    f"semfit.{name}": f"semfit.{name}-class" for name in ("Bootstrap", "Fit", "Invariance")
+    f"semfit.{name}": f"semfit.{name}-class" for name in ("Bootstrap", "Fit", "Invariance", "Power")
 }
 # a class is described by the Attributes and Methods of its docstring
 numpydoc_show_class_members = False
