@@ -129,10 +129,12 @@ def test_parts_of_a_model_keep_what_they_can():
 
 
 def test_blocks_are_written_and_read():
-    text = "group: a\nf =~ x1 + x2 + x3\ngroup: b\nf =~ x1 + l*x2 + l*x3"
+    text = "group: Grant-White\nf =~ x1 + x2 + x3\ngroup: b\nf =~ x1 + l*x2 + l*x3"
     model = sem.read_model(text)
     assert sem.read_model(model.with_terms(model.terms).text).terms == model.terms
-    tables = [lay_out(model, labels).table for labels in (("a", "b"), ("b", "a"))]
+    tables = [
+        lay_out(model, labels).table for labels in (("Grant-White", "b"), ("b", "Grant-White"))
+    ]
     assert (
         tables[0]["label"].tolist()
         == tables[1].sort_values("group", kind="stable")["label"].tolist()
@@ -146,7 +148,8 @@ def test_blocks_are_written_and_read():
         ("group: 1\ny ~ c(a, b)*x\ngroup: 2\ny ~ x", "within group: give one modifier"),
         ("group: 1\ny ~ x\ngroup: 2\ny ~ z", "differ in observed [(]x, z[)]"),
         ("group: 1\ny ~ x\ngroup: 2\nx ~ y", "differ in covariates"),
-        ("group: 1 2\ny ~ x", "the number or label of one group"),
+        ("block: 1\ny ~ x", "the number or label of one group"),
+        ("group:\ny ~ x", "the number or label of one group"),
     ],
 )
 def test_blocks_that_cannot_be(text, message):

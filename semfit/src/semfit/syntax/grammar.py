@@ -158,9 +158,9 @@ def _block(tokens: Sequence[Token]) -> str:
         )
     if kind == "class":
         raise Unreadable("latent classes (class:) are not fitted here.")
-    if kind == "block" or len(names) != 1 or names[0].kind == "symbol":
+    if kind == "block" or not names:
         raise Unreadable("write group: and the number or label of one group (group: 1).")
-    return names[0].text
+    return names[0].text if len(names) == 1 else text_of(names)  # a label such as Grant-White
 
 
 def _split(tokens: list[Token], places: list[int]) -> tuple[list[Token], str, list[Token]]:
