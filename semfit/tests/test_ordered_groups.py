@@ -350,7 +350,10 @@ def test_a_category_that_a_group_lacks_is_refused_with_what_to_do():
         sem.invariance(TWO, lacking(5, 4), **ORDERED, **STEPS)
 
 
-SLOWLY = [pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 2, {2: 1}), (3, 2, None))]
+SLOWLY = [
+    pytest.param(*case, marks=pytest.mark.slow)
+    for case in ((1, 2, {2: 1}), (3, 2, None), (3, 4, None))
+]
 
 
 @pytest.mark.parametrize(("value", "new", "pairs"), [(5, 4, {5: 4}), *SLOWLY])
