@@ -130,6 +130,19 @@ def _compare_with(theirs, ours, case, is_old):
             assert mine == pytest.approx(value, abs=5e-4, rel=2e-4), name
 
 
+@pytest.mark.parametrize(
+    ("line", "defined"), [("k == m", False), ("k < m", False), ("k > m", True), ("a == b", True)]
+)
+def test_robust_indices_do_not_see_constraints_on_thresholds(line, defined):
+    """NaN where a threshold is restricted, as in lavaan; that of u1 is the larger of the two."""
+    data = read_data("five").assign(u1=lambda d: d["u1"].clip(2))
+    text = "f =~ u1 + u2 + a*u3 + b*u4\nu1 | k*t1\nu2 | m*t1"
+    fit = sem.fit(sem.read_model(f"{text}\n{line}"), data, **WLSMV)
+    k, m = (fit.estimates.query("label == @name")["estimate"].item() for name in "km")
+    assert fit.converged and (k > m + 0.5) == defined
+    assert np.isfinite(fit.measures.set_index("measure").loc["cfi", "robust"]) == defined
+
+
 # ---- theta, and what is written of units ---------------------------------------------------------
 
 

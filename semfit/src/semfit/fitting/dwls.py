@@ -633,7 +633,8 @@ def _tests(layout: Layout, objective: DwlsObjective, found: Found) -> Tested:
     weights = [f * group.weights for f, group in zip(share, objective.samples, strict=True)]
     parts = zip(deltas, weights, strict=True)
     information = np.sum([delta.T @ (weight[:, None] * delta) for delta, weight in parts], axis=0)
-    bread = invert(information, constrained.free_directions(layout, found.theta))
+    free = constrained.free_directions(layout, found.theta)
+    bread = invert(information, free)
     chisq, baseline = objective.value(found.theta), _baseline(objective)
     if bread is None:
         return Tested(df, None, Test(chisq, df), baseline)
@@ -642,7 +643,9 @@ def _tests(layout: Layout, objective: DwlsObjective, found: Found) -> Tested:
     meat = np.sum([d.T @ g @ d for d, g in zip(weighted, gammas, strict=True)], axis=0)
     vcov = bread @ meat @ bread / (objective.n - len(share))
     traces = _traces(weights, weighted, gammas, bread)
-    robust = _categorical_ml(objective, found, bread, df)
+    robust = np.nan, np.nan
+    if _thresholds_are_free(objective.given, free):
+        robust = _categorical_ml(objective, found, bread, df)
     return Tested(df, vcov, Test(chisq, df, *mean_and_variance(df, *traces), *robust), baseline)
 
 
@@ -691,23 +694,34 @@ def _baseline(objective: DwlsObjective) -> Test:
 def _has_robust(objective: DwlsObjective) -> bool:
     """Tell whether robust fit measures exist: they are of polychoric correlations, and see no more.
 
-    So all variables are ordered, there are no covariates, no threshold is fixed or equal to another,
-    and each group's correlation matrix is positive definite. lavaan gives NA elsewhere; but for a
-    fixed threshold, which it does not count as a restriction of what the measures see.
+    So all variables are ordered, there are no covariates, and each group's correlation matrix is
+    positive definite. What else they need: `_thresholds_are_free`.
     """
     kinds = {kind for group in objective.samples for kind in group.kind}
-    if not kinds <= {"threshold", "covariance"} or not _thresholds_are_free(objective.given):
+    if not kinds <= {"threshold", "covariance"}:
         return False
     p = objective.given[0].p
     matrices = [_matrices(group, p)[0] for group in objective.samples]
     return bool(min(np.linalg.eigvalsh(matrix)[0] for matrix in matrices) > POSITIVE)
 
 
-def _thresholds_are_free(structures: Sequence[Structure]) -> bool:
-    """Tell whether each threshold of each group is a parameter of its own."""
+def _thresholds_are_free(structures: Sequence[Structure], free: np.ndarray | None) -> bool:
+    """Tell whether each threshold of each group is a parameter of its own, without restrictions.
+
+    Else robust fit measures would not see what is restricted. lavaan gives NA there too, but not for
+    a fixed threshold.
+
+    Parameters
+    ----------
+    structures : list of implied.Structure
+    free : ndarray (k, r) or None
+        The directions that restrictions leave free.
+    """
     number = sum(int((s.kind == THRESHOLD).sum()) for s in structures)
-    own = [s.which[s.kind[s.free] == THRESHOLD] for s in structures]
-    return len(np.unique(np.concatenate(own))) == number
+    own = np.unique(np.concatenate([s.which[s.kind[s.free] == THRESHOLD] for s in structures]))
+    if len(own) < number or free is None:
+        return len(own) == number
+    return int(np.linalg.matrix_rank(free[own])) == number
 
 
 def _categorical_ml(
