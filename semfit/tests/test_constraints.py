@@ -358,6 +358,16 @@ def test_a_bound_keeps_a_variance_above_zero():
     assert note["where"] == f"x1~~x1 > {low:g}"
 
 
+def test_a_model_without_degrees_of_freedom_that_a_bound_holds_back_has_a_misfit():
+    fit = sem.fit(sem.read_model("f =~ lower(0.2)*x1 + x2 + upper(0.3)*x3"), HS)
+    found = fit.measures.set_index("measure")["standard"]
+    assert (found[["df", "tli", "rmsea"]] == [0, 1, 0]).all()
+    # R: fitMeasures(sem("f =~ lower(.2)*x1 + x2 + upper(.3)*x3", HolzingerSwineford1939)), lavaan 0.7-2
+    expected = {"chisq": 23.334839931745, "cfi": 0.7844776877113, "ifi": 0.7902884227548}
+    np.testing.assert_allclose(found[[*expected]], [*expected.values()], rtol=1e-7)
+    assert "saturated_model" not in set(fit.problems["code"])
+
+
 # ---- what follows from a fit ---------------------------------------------------------------------
 
 

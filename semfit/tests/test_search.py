@@ -46,6 +46,17 @@ def test_lavaans_solution_is_found(name):
     np.testing.assert_allclose(both["estimate"], both["est"], rtol=2e-5, atol=2e-4)
 
 
+def test_a_search_that_reaches_the_edge_of_what_is_proper_says_that_it_did_not_converge():
+    text = "f0 =~ x3 + x8 + x6\nf1 =~ NA*x5 + x2 + x7\nf1 ~~ 1*f1\nf1 ~ f0 + ageyr\nx3 ~~ x5"
+    random = np.random.default_rng(3)
+    data = read_data("hs")
+    items = [f"x{i}" for i in range(1, 10)]
+    data[items] = data[items].mask(random.uniform(size=(len(data), 9)) < 0.12)
+    with pytest.warns(sem.NoSolution):
+        fit = sem.fit(sem.read_model(text), data, missing="fiml")
+    assert not fit.converged and fit.estimates["se"].isna().all()
+
+
 # ---- no solution ---------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from semfit.fitting import constrained
 from semfit.fitting.estimator import Estimator, Options, Tested
+from semfit.fitting.measures import ROUNDING
 from semfit.fitting.requirements import Selected
 from semfit.fitting.search import Found
 from semfit.messages import Message, as_json, message, render
@@ -142,7 +143,7 @@ def _search_problems(ending: Ending) -> Iterator[Row]:
     elif _lacks_scaling(ending):
         where = message("rows_and_parameters", n=n, k=k)
         yield _row("warning", "no_scaled_chisq", where, message("more_rows_or_standard"))
-    elif tested.df == 0:
+    elif tested.df == 0 and tested.test is not None and tested.test.chisq < ROUNDING:
         where = message("fit_measures")
         yield _row("note", "saturated_model", where, message("judge_by_estimates"))
 

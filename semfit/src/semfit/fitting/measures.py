@@ -67,6 +67,7 @@ MEASURES = (
     "crmr_nomean_lavaan06",
 )
 COLUMNS = ("standard", "scaled", "robust")
+ROUNDING = 1e-5  # of a chi-square of 0
 CLOSE_FIT = 0.05
 
 
@@ -185,7 +186,8 @@ def _enter(table: pd.DataFrame, column: str, values: Mapping[str, float]) -> Non
 def _fit(
     chisq: float, df: int, baseline_chisq: float, baseline_df: int, n: int, n_groups: int
 ) -> dict[str, float]:
-    chisq = max(chisq, 0.0) if df else 0.0
+    # of a saturated model it is rounding; one that an inequality holds back has a misfit, as in lavaan
+    chisq = max(chisq, 0.0) if df or chisq > ROUNDING else 0.0
     values = {"chisq": chisq, "df": df, "pvalue": chi2.sf(chisq, df) if df else np.nan}
     values |= {"baseline_chisq": baseline_chisq, "baseline_df": baseline_df}
     values |= incremental(chisq, df, baseline_chisq, baseline_df)

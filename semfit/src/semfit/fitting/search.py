@@ -276,7 +276,10 @@ def _finish(
     hessian, exact = curved
     distance = np.inf
     for last in range(step + 1, STEPS):
-        theta = theta - move
+        before, theta = theta, theta - move
+        if not np.isfinite(objective.value(theta)):  # at the edge of what is proper: stay
+            theta = before
+            break
         if exact:
             gradient = objective.score(theta)[0] / objective.n
         else:
