@@ -475,6 +475,7 @@ def test_latent_covariances_that_are_not_positive_definite():
 
 def test_too_few_draws_that_converge(monkeypatch, paths):
     monkeypatch.setattr(refitting, "quasi_newton", lambda *args: None)
+    monkeypatch.setattr(refitting.NormalRefit, "_second_try", lambda *args: None)
     with pytest.raises(ValueError, match="40 of 40 bootstrap draws failed .40 not converged.*left"):
         sem.bootstrap(paths, draws=40, n_jobs=1, interval="percentile")
 
