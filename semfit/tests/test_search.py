@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 
 import semfit as sem
+from semfit.fitting.starts import Start, Starts
+from semfit.moments.implied import Structure
+from semfit.syntax.parameters import lay_out
 
 REFERENCE = Path(__file__).parent / "reference"
 CASES = json.loads((REFERENCE / "search.json").read_text())
@@ -202,15 +205,23 @@ def test_units_of_the_variables_do_not_matter(way):
         np.testing.assert_allclose(two.estimates["std_all"], one.estimates["std_all"], atol=1e-5)
 
 
-def test_a_search_goes_on_across_infinity():
-    """The marker's loading is 0 or negative at the minimum: from 1, the others run to infinity."""
-    cov = np.full((4, 4), 0.36) + 0.64 * np.eye(4)
-    cov[0, 1:] = cov[1:, 0] = -0.02
-    root = np.linalg.cholesky(cov)
-    white = np.linalg.qr(np.random.default_rng(0).normal(size=(300, 5)))[0]
-    white = white - white.mean(axis=0)
-    white = np.linalg.qr(white)[0][:, :4] * np.sqrt(300)
-    data = pd.DataFrame(white @ root.T, columns=list("abcd"))
-    one = sem.fit("f =~ a + b + c + d", data)
-    other = sem.fit("f =~ b + a + c + d", data)
-    assert one.converged and chisq(one) == pytest.approx(chisq(other), abs=1e-6)
+def test_beyond_infinity_the_moments_are_nearly_the_same():
+    """A marker whose loading had better be 0 sends the others to infinity, and then beyond."""
+    layout = lay_out(sem.read_model("f =~ a + b + c\ng =~ d + e + h\ng ~ f"))
+    places = Starts(layout, Start(np.full((6, 6), 0.3) + 0.7 * np.eye(6), [np.zeros(6)]))
+    structure = Structure(layout, 0, np.eye(6), np.zeros(6))
+    theta = dict(zip(layout.parameters, places.theta, strict=True))
+    assert not [*places.mirrored(places.theta)]
+    near = theta | {"f=~b": 1e3, "f=~c": 2e3, "f~~f": 1e-7, "g~f": 500.0}
+    at = np.array(list(near.values()))
+    (across,) = places.mirrored(at)
+    turned = {n for n, x, y in zip(layout.parameters, at, across, strict=True) if x == -y != 0}
+    assert turned == {"f=~b", "f=~c", "g~f"}
+    one, two = (structure.implied(point).cov for point in (at, across))
+    np.testing.assert_allclose(one, two, atol=1e-3)
+    alone = theta | {"f=~b": 1e3, "f~~f": 1e-4, "g~f": 1.0, "b~~b": -99.0}
+    at = np.array(list(alone.values()))
+    _, across = places.mirrored(at)
+    one, two = (structure.implied(point).cov for point in (at, across))
+    np.testing.assert_allclose(one, two, atol=1e-3)
+    assert np.sign(across[layout.parameters.index("f~~f")]) == -1

@@ -194,14 +194,15 @@ def _turn_loadings(rows: Rows, theta: np.ndarray, latent: int, _: np.ndarray) ->
 
 
 def _turn_variance(rows: Rows, theta: np.ndarray, latent: int, far: np.ndarray) -> None:
-    """Change the signs of a factor's variance, of its covariances and of one far loading."""
+    """Change the signs of a factor's variance, of one far loading, and of what it takes from others."""
     variance = rows.which[(rows.op == "~~") & (rows.lhs == latent) & (rows.rhs == latent)]
     if len(far) != 1 or not len(variance) or variance[0] < 0:
         return
     item, loading = rows.rhs[far[0]], theta[rows.which[far[0]]]
     residual = (rows.op == "~~") & (rows.lhs == item) & (rows.rhs == item)
     theta[_free(rows, np.flatnonzero(residual))] += 2 * loading**2 * theta[variance[0]]
-    own = (rows.op != "=~") & ((rows.lhs == latent) | (rows.rhs == latent))
+    own = (rows.op == "~~") & ((rows.lhs == latent) | (rows.rhs == latent))
+    own |= (rows.op == "~") & (rows.lhs == latent) | (rows.op == "=~") & (rows.rhs == latent)
     own[far] = True
     theta[_free(rows, np.flatnonzero(own))] *= -1
 
