@@ -274,7 +274,7 @@ def _finish(
 ) -> Found:
     """Go on while steps get shorter; an exact Hessian stays what it was, so near is the end."""
     hessian, exact = curved
-    distance = np.inf
+    distance, last = np.inf, step
     for last in range(step + 1, STEPS):
         before, theta = theta, theta - move
         if not np.isfinite(objective.value(theta)):  # at the edge of what is proper: stay
