@@ -18,3 +18,18 @@ def test_a_case_is_timed_without_r():
     assert done.returncode == 0, done.stderr
     name, ours, theirs, ratio = done.stdout.splitlines()[-1].split()
     assert (name, theirs, ratio) == ("ml", "nan", "-") and float(ours) > 0
+
+
+def test_growth_is_timed_without_r():
+    script = Path(__file__).parent / "benchmarks" / "growth.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "one_factor"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PATH": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.split()
+    assert words[0] == "one_factor" and float(words[words.index("semfit_fit") + 1]) > 0
+    assert words[words.index("lavaan_06_fit") + 1] == "nan"
