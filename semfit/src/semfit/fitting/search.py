@@ -99,7 +99,7 @@ def find(objective: Objective, layout: Layout, start: Start) -> Found:
         enough = FURTHER if any(end.converged for end in ends) else np.inf
         if _is_clear(ends[-1], starts) or len(ends) > enough:
             break
-    best = min(ends, key=lambda end: (not end.converged, end.value))
+    best = min(ends, key=lambda end: (not end.converged, not end.least > FLAT, end.value))
     return replace(best, steps=sum(end.steps for end in ends), starts=len(ends))
 
 
