@@ -613,7 +613,7 @@ def test_a_fit_without_standard_errors_is_refused():
     data = pd.DataFrame(white @ np.linalg.cholesky(cov).T, columns=list("abcd"))
     fit = sem.fit(sem.read_model("f =~ a + b\ng =~ k*c + l*d\nf ~~ g\ne := 2*l"), data)
     for function in (sem.monte_carlo, sem.bootstrap):
-        with pytest.raises(ValueError, match="no standard errors.*fit.problems"):
+        with pytest.raises(ValueError, match="no solution"):
             function(fit)
 
 
