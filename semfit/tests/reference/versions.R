@@ -58,6 +58,7 @@ fitted <- function(case) {
   if (!is.null(case$keep)) d <- d[d$school == case$keep, ]
   a <- list(model = case$model, data = d, estimator = case$estimator, missing = case$missing,
     meanstructure = case$meanstructure, fixed.x = TRUE)
+  if (VERSION == "0.7-2") a$bad.marker.crit <- 0  # else it changes the marker of a latent variable whose first item is poor
   if (case$missing == "fiml") a <- c(a, if (VERSION == "0.7-2") list(em.h1.args = list(max_iter = 20000, tol = 1e-12))
     else list(em.h1.iter.max = 20000, em.h1.tol = 1e-12))
   if (length(case$ordered)) a$ordered <- case$ordered
@@ -66,9 +67,10 @@ fitted <- function(case) {
   # 0.7 frees the intercepts of later groups where thresholds are equal, unless it is asked not to
   if (VERSION == "0.7-2" && "thresholds" %in% case$group_equal) a$group.equal <- c(case$group_equal, "intercepts")
   if (length(case$group_partial)) a$group.partial <- case$group_partial
+  if (case$estimator != "WLSMV") return(suppressWarnings(do.call("sem", a)))
   # nlminb with tolerances, tighter ones of which may end without a verdict, each from the best end so far
   best <- NULL
-  for (tolerance in if (case$estimator == "WLSMV") c(1e-10, 1e-12, 1e-14, 1e-15) else 1e-10) {
+  for (tolerance in c(1e-10, 1e-12, 1e-14, 1e-15)) {
     again <- c(a, list(se = "none", test = "none", control = list(rel.tol = tolerance, iter.max = 20000)))
     if (!is.null(best)) again$start <- parTable(best)
     fit <- suppressWarnings(do.call("sem", again))

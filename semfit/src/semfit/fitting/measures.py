@@ -257,16 +257,18 @@ def normed(chisq: float, df: int, baseline_chisq: float, baseline_df: int) -> di
     """Return nfi, pnfi (nfi times df over that of the baseline), rfi, ifi and rni.
 
     nfi: Bentler & Bonett (1980); pnfi: James, Mulaik & Brett (1982); rfi: Bollen (1986); ifi: Bollen
-    (1989). NaN where the baseline has no misfit, or fewer degrees of freedom.
+    (1989). NaN where the baseline has no misfit; nfi and rfi also where it has fewer degrees of freedom.
     """
-    rni = _relative_noncentrality(chisq, df, baseline_chisq, baseline_df)
-    if not baseline_chisq or df > baseline_df:
-        return {"rni": rni}
-    nfi = 1 - chisq / baseline_chisq
+    values = {"rni": _relative_noncentrality(chisq, df, baseline_chisq, baseline_df)}
+    if not baseline_chisq:
+        return values
+    nfi, left = 1 - chisq / baseline_chisq, baseline_chisq - df
+    values |= {"pnfi": nfi * df / baseline_df}
+    values |= {"ifi": (baseline_chisq - chisq) / left if left > 0 else 1.0}
+    if df > baseline_df:
+        return values
     ratio = (chisq / df) / (baseline_chisq / baseline_df) if df else 0.0
-    left = baseline_chisq - df
-    values = {"nfi": nfi, "pnfi": nfi * df / baseline_df, "rfi": min(1 - ratio, 1.0), "rni": rni}
-    return values | {"ifi": (baseline_chisq - chisq) / left if left > 0 else 1.0}
+    return values | {"nfi": nfi, "rfi": min(1 - ratio, 1.0)}
 
 
 def rmsea(
