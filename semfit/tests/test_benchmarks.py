@@ -23,7 +23,7 @@ def test_a_case_is_timed_without_r():
 def test_growth_is_timed_without_r():
     script = Path(__file__).parent / "benchmarks" / "growth.py"
     done = subprocess.run(
-        [sys.executable, str(script), "one_factor"],
+        [sys.executable, str(script), "two_factors"],
         check=False,
         capture_output=True,
         text=True,
@@ -31,5 +31,5 @@ def test_growth_is_timed_without_r():
     )
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()
-    assert words[0] == "one_factor" and float(words[words.index("semfit_fit") + 1]) > 0
+    assert words[0] == "two_factors" and float(words[words.index("semfit_fit") + 1]) > 0
     assert words[words.index("lavaan_06_fit") + 1] == "nan"

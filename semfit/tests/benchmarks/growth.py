@@ -53,7 +53,7 @@ def case(rows=500, variables=9, groups=1, gaps=0.0, categories=0, estimator="ML"
 CASES = {
     "small": case(300),
     "small_mlr": case(300, estimator="MLR"),
-    "one_factor": case(300, variables=3 * 2),
+    "two_factors": case(300, variables=3 * 2),
     "rows_1000": case(1000),
     "rows_10000": case(10_000),
     "rows_100000": case(100_000),
@@ -116,7 +116,8 @@ def processor(call: Callable[[], object]) -> float:
 
 def repetitions(one):
     """Return how often a case is timed: once if it is large."""
-    large = one["rows"] * one["variables"] > 100_000 or one["variables"] > 30 or one["draws"]
+    many = one["variables"] > (9 if one["gaps"] else 30)
+    large = one["rows"] * one["variables"] > 100_000 or many or one["draws"]
     return 1 if large else 5
 
 
