@@ -62,17 +62,38 @@ class Doors:
         --------
         >>> import semfit
         >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
-        >>> print(fit.summary(standardized=False, measures=False))  # doctest: +ELLIPSIS
-        ML, 200 of 200 rows used, converged ...
+        >>> print(fit.summary(standardized=False, measures=False))
+        ML, 200 of 200 rows used, converged after 3 Fisher scoring steps.
         <BLANKLINE>
-        ...
+        Problems
+          note                saturated model (df = 0): fit measures
+                              it fits any data: judge it by its estimates
+        <BLANKLINE>
+          Estimator           ML
+          Free parameters     6
+          Rows used           200
+          Rows dropped        0
+          Missing values      rows dropped
+        <BLANKLINE>
         Latent variables
-                             Estimate        SE         z         p
+                               Estimate        SE         z         p
           f =~
-            x1                  1.000
-            x2                  0.861     0.092     9.377     <.001
-            x3                  0.848     0.092     9.206     <.001
-        ...
+            x1                    1.000
+            x2                    1.010     0.109     9.241     <.001
+            x3                    1.123     0.120     9.351     <.001
+        <BLANKLINE>
+        Variances
+                               Estimate        SE         z         p
+          .x1                     0.445     0.062     7.138     <.001
+          .x2                     0.423     0.061     6.885     <.001
+          .x3                     0.289     0.062     4.645     <.001
+          f                       0.527     0.097     5.441     <.001
+        <BLANKLINE>
+        R-square
+                               Estimate
+          x1                      0.542
+          x2                      0.560
+          x3                      0.697
         """
         view = import_module("semfit.results.summary")
         return view.summary(
@@ -108,7 +129,7 @@ class Doors:
         >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
         >>> fit.intervals(0.90).loc[[1], ["lhs", "rhs", "estimate", "ci_low", "ci_high"]].round(2)
           lhs rhs  estimate  ci_low  ci_high
-        1   f  x2      0.86    0.71     1.01
+        1   f  x2      1.01    0.83     1.19
         """
         requirements.check_solution(self, "intervals")
         return interval_table(self.point, confidence)
@@ -138,7 +159,7 @@ class Doors:
         >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
         >>> fit.standardized("std_lv").loc[[0], ["lhs", "rhs", "estimate", "se"]].round(2)
           lhs rhs  estimate    se
-        0   f  x1      0.85  0.07
+        0   f  x1      0.73  0.07
         """
         if kind not in STANDARDISED:
             known = ", ".join(STANDARDISED)
@@ -189,8 +210,8 @@ class Doors:
         >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
         >>> fit.scores(se=True).head(2).round(2)
               f  f_se
-        0 -0.51  0.37
-        1  0.36  0.37
+        0 -0.20   0.3
+        1  1.11   0.3
         """
         return import_module("semfit.results.scores").scores(self, method, data, se)
 
@@ -221,8 +242,8 @@ class Doors:
         >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
         >>> fit.fitted_values().head(2).round(2)
              x1    x2    x3
-        0  2.64  2.60  2.65
-        1  3.51  3.36  3.39
+        0  2.95  2.84  2.86
+        1  4.26  4.17  4.33
         """
         return import_module("semfit.results.scores").fitted_values(self, method, data)
 
@@ -266,8 +287,8 @@ class Doors:
         >>> fit = semfit.fit(model, semfit.example_data())
         >>> fit.predict(given=["x1", "x2", "x3"]).head(2).round(2)
              x4
-        0  2.60
-        1  2.98
+        0  2.85
+        1  3.58
         """
         return import_module("semfit.results.scores").predict(self, data, outcomes, given)
 
@@ -296,9 +317,9 @@ class Doors:
         >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
         >>> fit.implied().cov.round(2)
               x1    x2    x3
-        x1  1.01  0.62  0.61
-        x2  0.62  0.89  0.53
-        x3  0.61  0.53  0.89
+        x1  0.97  0.53  0.59
+        x2  0.53  0.96  0.60
+        x3  0.59  0.60  0.95
         """
         return import_module("semfit.results.moments").implied(self, group)
 
@@ -346,9 +367,9 @@ class Doors:
         \toprule
          & Estimate \\
         \midrule
-        x1 & 0.712 \\
-        x2 & 0.602 \\
-        x3 & 0.584 \\
+        x1 & 0.542 \\
+        x2 & 0.560 \\
+        x3 & 0.697 \\
         \bottomrule
         \end{tabular}
         \end{table}
@@ -399,6 +420,6 @@ class Doors:
         >>> fit = semfit.fit(semfit.read_model("f =~ x1 + x2 + x3"), semfit.example_data())
         >>> ax = fit.plot()
         >>> sorted(text.get_text() for text in ax.texts)
-        ['0.76', '0.78', '0.84', 'f', 'x1', 'x2', 'x3']
+        ['0.74', '0.75', '0.83', 'f', 'x1', 'x2', 'x3']
         """
         return import_module("semfit.results.diagram").plot(self, group, ax)

@@ -162,8 +162,8 @@ def power(
     >>> result = semfit.power("y ~ 0.3*x", 100, draws=40, model="y ~ x", progress=False)
     >>> result.table[["lhs", "op", "rhs", "population", "power", "draws"]].round(2)
       lhs  op rhs  population  power  draws
-    0   y   ~   x         0.3    0.9     40
-    1   y  ~~   y         1.0    1.0     40
+    0   y   ~   x         0.3   0.82     40
+    1   y  ~~   y         1.0   1.00     40
     """
     analysis = _analysis(population, model, seed, options)
     if not 0 < alpha < 1:

@@ -67,9 +67,9 @@ def simulate(
     >>> text = "f =~ 0.8*x1 + 0.7*x2 + 0.6*x3; f ~ 0.4*age; x3 | -0.5*t1 + 0.5*t2"
     >>> semfit.simulate(text, 3, seed=2).round(2)
          x1    x2   x3   age
-    0  0.37 -0.06  1.0 -1.88
-    1 -0.01 -0.13  3.0  1.84
-    2 -2.41 -2.23  1.0 -0.37
+    0  0.25 -0.51  2.0 -2.40
+    1  2.38  2.20  3.0  1.30
+    2  0.37 -0.50  3.0 -0.19
     """
     population = population_of(model)
     sizes = sizes_of(population, n)
