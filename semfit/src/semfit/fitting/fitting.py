@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +44,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "WLSMV": WeightedLeastSquares(),
 }
 MISSING = ("listwise", "fiml", "pairwise")
+RULES = ("std_lv", "effect_coding", "orthogonal", "auto_var", "fixed_x", "model_type")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -263,40 +263,46 @@ def fit(
     6   g    f      0.54  0.10     0.51
     7   g  age      0.19  0.05     0.27
     """
-    refuse_unknown(unknown, [*inspect.signature(fit).parameters][2:-1])
-    model = as_model(model)
-    options: dict[str, Any] = {
-        "estimator": estimator_name(estimator, ESTIMATORS),
-        "missing": missing_name(missing, MISSING),
-        "group": group,
-        "equal": tuple([equal] if isinstance(equal, str) else equal),
-        "free": tuple([free] if isinstance(free, str) else free),
-        "labels": labels,
-        "ordered": ordered if isinstance(ordered, str) else tuple(ordered),
-        "mean_structure": mean_structure,
-        "sampling_weights": sampling_weights,
-        "cluster": cluster,
-        "groups": None if groups is None else tuple(groups),
-        "information": information,
-        "parameterization": parameterization,
-        "identification": identification,
-    }
-    rules: dict[str, Any] = {"std_lv": std_lv, "orthogonal": orthogonal, "auto_var": auto_var}
-    rules |= {"fixed_x": fixed_x, "effect_coding": effect_coding, "model_type": model_type}
-    options |= rules
-    _check_options(model, data, options)
-    model = model.completed(**rules)
-    way = estimator_under(options)
-    options["ordered"] = _ordered_names(way, model, data, ordered)
+    given = locals()
+    asked = {name: given[name] for name in given if name not in ("model", "data", "unknown")}
+    refuse_unknown(unknown, [*asked])
+    model, options = _as_asked(as_model(model), data, asked)
     # numbers that overflow are those of a search that went astray, which turns back or ends as not
     # converged
     with one_thread(), np.errstate(all="ignore"):
-        selected = requirements.select_rows(model, data, options)
-        prepared = way.prepare(model, selected, options)
-        found = find(prepared.objective, prepared.layout, prepared.start)
-        fitted = _assemble(options, selected, prepared, found, way.tests(prepared, found))
+        fitted = _fitted(model, data, options)
     requirements.warn_of_non_solution(fitted)
     return fitted
+
+
+def _as_asked(
+    model: Model, data: pd.DataFrame, asked: Mapping[str, Any]
+) -> tuple[Model, dict[str, Any]]:
+    """Return the model, completed by the rules that are asked for, and the options as they are kept."""
+    options = {
+        **asked,
+        "estimator": estimator_name(asked["estimator"], ESTIMATORS),
+        "missing": missing_name(asked["missing"], MISSING),
+        "equal": _names(asked["equal"]),
+        "free": _names(asked["free"]),
+        "groups": None if asked["groups"] is None else tuple(asked["groups"]),
+    }
+    _check_options(model, data, options)
+    model = model.completed(**{rule: options[rule] for rule in RULES})
+    way = estimator_under(options)
+    return model, options | {"ordered": _ordered_names(way, model, data, asked["ordered"])}
+
+
+def _names(asked: str | Sequence[str]) -> tuple[str, ...]:
+    return (asked,) if isinstance(asked, str) else tuple(asked)
+
+
+def _fitted(model: Model, data: pd.DataFrame, options: dict[str, Any]) -> Fit:
+    way = estimator_under(options)
+    selected = requirements.select_rows(model, data, options)
+    prepared = way.prepare(model, selected, options)
+    found = find(prepared.objective, prepared.layout, prepared.start)
+    return _assemble(options, selected, prepared, found, way.tests(prepared, found))
 
 
 def estimator_of(name: str) -> Estimator:
@@ -330,7 +336,7 @@ def _ordered_names(
     """Return the ordered variables: as asked, and ordered categoricals, which only WLSMV takes."""
     if asked == "all":
         return "all"
-    names = [normal(name) for name in ([asked] if isinstance(asked, str) else asked)]
+    names = [normal(name) for name in _names(asked)]
     categorical = columns.ordered_columns(model, data)
     if categorical and not way.ordered:
         raise ValueError(
