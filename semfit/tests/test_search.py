@@ -60,6 +60,18 @@ def test_a_search_that_reaches_the_edge_of_what_is_proper_says_that_it_did_not_c
     assert not fit.converged and fit.estimates["se"].isna().all()
 
 
+def test_a_lower_end_that_is_no_minimum_is_told():
+    random = np.random.default_rng(134)
+    factors = random.normal(size=(40, 2))
+    noise = random.normal(size=(40, 6))
+    rows = 0.35 * np.repeat(factors, 3, axis=1) + noise  # two factors that hardly show
+    data = pd.DataFrame(rows, columns=[f"x{i}" for i in range(1, 7)])
+    fit = sem.fit("f =~ x1 + x2 + x3\ng =~ x4 + x5 + x6", data)
+    told = fit.problems.set_index("code").loc["lower_end"]
+    assert fit.converged and told["severity"] == "warning"
+    assert told["where"] == "chi-square 7.4 lower"
+
+
 # ---- no solution ---------------------------------------------------------------------------------
 
 

@@ -44,6 +44,7 @@ MESSAGES: dict[str, str] = {
     "largest_gradient": "largest gradient at {parameters}",
     "running_away": "running away together: {parameters}",
     "pair_together": "{variables}: together in {share:.0%} of the rows",
+    "chisq_lower_by": "chi-square {value:.1f} lower",
     "rows_and_parameters": "{n} rows, {k} parameters",
     "rows_of_rows": "{n} of {rows} rows",
     "size_of_group": "{group} ({n})",
@@ -56,6 +57,7 @@ MESSAGES: dict[str, str] = {
     "not_identified": "not identified at the solution (information singular)",
     "no_scaled_chisq": "no scaled chi-square: its correction is not positive",
     "saturated_model": "saturated model (df = 0)",
+    "lower_end": "the search also came lower, where it found no minimum",
     "constraint_at_limit": "an inequality or bound is at its limit",
     "correlation_beyond_one": "correlation beyond 1 ({value:.3f})",
     "loading_beyond_one": "standardised loading beyond 1 ({value:.3f})",
@@ -86,6 +88,8 @@ MESSAGES: dict[str, str] = {
     "correlations, drop weak ones or choose another marker",
     "look_near_zero": "look for loadings or covariances near zero: a factor needs three that are not",
     "more_rows_or_standard": "use more rows or fewer parameters, or report the standard chi-square",
+    "simplify_or_start": "the data hardly carry this model: leave out what is weak, or try other "
+    "starting values (start())",
     "judge_by_estimates": "it fits any data: judge it by its estimates",
     "limit_and_chisq": "the data would go beyond it: see what the fit is without it; the p-value of "
     "chi-square is too large",

@@ -26,6 +26,7 @@ Row: TypeAlias = dict[str, str]
 
 COLUMNS = ["code", "severity", "what", "where", "next_step", "values"]
 CASES_PER_PARAMETER = 5  # Bentler & Chou (1987)
+NOTABLE = 0.1  # of a chi-square
 CASES = 100  # Kline (2016), of a sample or group
 DROPPED_SHARE = 0.05
 CLUSTERS = 20
@@ -94,7 +95,7 @@ def problem_table(ending: Ending) -> pd.DataFrame:
         for label, latent in zip(ending.layout.groups, latent_covs, strict=True):
             estimates = ending.estimates[ending.estimates["group"] == label]
             rows += _not_positive_definite(ending.layout.model, latent, estimates, label)
-        rows += _at_limits(ending)
+        rows += [*_at_limits(ending), *_lower_end(ending)]
     rows += [*_few_cases(ending), *_dropped(ending), *_missing(ending), *_data(ending)]
     rows += _not_used(ending.layout)
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -242,6 +243,14 @@ def _at_limits(ending: Ending) -> Iterator[Row]:
     limits = constrained.at_limit(ending.layout.restrictions, ending.found.theta)
     if limits:
         yield _row("note", "constraint_at_limit", _listed(limits), message("limit_and_chisq"))
+
+
+def _lower_end(ending: Ending) -> Iterator[Row]:
+    """Yield that the search has seen a lower value than that of the minimum it proved."""
+    lower = ending.found.above * ending.objective.n
+    if lower > NOTABLE:
+        where = message("chisq_lower_by", value=lower)
+        yield _row("warning", "lower_end", where, message("simplify_or_start"))
 
 
 def _opposite(estimates: pd.DataFrame) -> Iterator[Row]:

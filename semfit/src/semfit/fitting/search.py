@@ -64,6 +64,8 @@ class Found:
         From how many places the search began.
     hessian : ndarray (k, k) or None
         The exact Hessian, if the last steps used it.
+    above : float
+        How much lower the lowest end was that is no proven minimum, per row.
     """
 
     theta: np.ndarray
@@ -74,6 +76,7 @@ class Found:
     least: float = np.nan
     starts: int = 1
     hessian: np.ndarray | None = field(default=None, repr=False)
+    above: float = 0.0
 
 
 def find(objective: Objective, layout: Layout, start: Start) -> Found:
@@ -100,7 +103,10 @@ def find(objective: Objective, layout: Layout, start: Start) -> Found:
         if _is_clear(ends[-1], starts) or len(ends) > enough:
             break
     best = min(ends, key=lambda end: (not end.converged, not end.least > FLAT, end.value))
-    return replace(best, steps=sum(end.steps for end in ends), starts=len(ends))
+    lowest = min(end.value for end in ends)
+    return replace(
+        best, steps=sum(end.steps for end in ends), starts=len(ends), above=best.value - lowest
+    )
 
 
 def _is_clear(end: Found, starts: Starts) -> bool:
