@@ -4,7 +4,8 @@ Fisher scoring from the starting values of `starts`; Newton's method near the en
 gradient is zero may still be a saddle point (all loadings 0, with a variance of 1): so the curvature
 is looked at, and where it is negative the search goes on down that way. Where the end is no proven
 minimum, or one that may not be the lowest (a negative variance, a direction in which little changes),
-other starts are tried and the lowest proven minimum is taken. The last of them comes from semopy's own
+other starts are tried and the lowest proven minimum is taken; where loadings ran away, another marker
+is tried (`markers`). The last of the starts comes from semopy's own
 search by maximum likelihood (`semopy_bridge`), a second opinion.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from semfit.fitting import constrained
+from semfit.fitting.markers import other_markers
 from semfit.fitting.starts import Start, Starts, repaired, shrunk
 from semfit.messages import Message, message
 from semfit.moments.implied import structural_observed
@@ -36,6 +38,7 @@ FLAT = 1e-8  # eigenvalue of the scaled Hessian that is 0
 WEAK = 1e-3  # below it another minimum may be lower
 ESCAPES = 10  # saddle points left behind
 FURTHER = 5  # starts besides the first
+MARKED = 2  # the same with another marker, besides two
 TINY = 1e-12  # relative difference of two values that is rounding
 SHORTER = 0.5 ** np.arange(8)  # steps along a Fisher or Newton step
 RIDGES = 10.0 ** np.arange(-3, 9)  # added to the scaled Hessian
@@ -102,11 +105,31 @@ def find(objective: Objective, layout: Layout, start: Start) -> Found:
         enough = FURTHER if any(end.converged for end in ends) else np.inf
         if _is_clear(ends[-1], starts) or len(ends) > enough:
             break
+    ends += by_other_markers(objective, layout, start, min(ends, key=lambda end: end.value))
     best = min(ends, key=lambda end: (not end.converged, not end.least > FLAT, end.value))
     lowest = min(end.value for end in ends)
     return replace(
         best, steps=sum(end.steps for end in ends), starts=len(ends), above=best.value - lowest
     )
+
+
+def by_other_markers(
+    objective: Objective, layout: Layout, start: Start, lowest: Found
+) -> list[Found]:
+    """Return ends of searches that take another marker where loadings ran away; see `markers`."""
+    ends: list[Found] = []
+    if lowest.converged or not np.isfinite(lowest.value):
+        return ends
+    units = Starts(layout, start).units
+    for other in other_markers(layout, lowest.theta, units):
+        problem, starts = objective.with_layout(other.layout), Starts(other.layout, start)
+        for at in (other.there(lowest.theta), starts.theta, *starts.further(MARKED)):
+            found = minimise(problem, other.layout, at, starts.units)
+            if found.converged and found.value <= lowest.value:
+                ends.append(minimise(objective, layout, other.back(found.theta), units))
+                if ends[-1].converged:
+                    return ends
+    return ends
 
 
 def _is_clear(end: Found, starts: Starts) -> bool:
