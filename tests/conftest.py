@@ -19,7 +19,7 @@ FOLDER = "from pathlib import Path\nfolder = Path(root) / 'data/processed' / wav
 WAVE = """\
 wave: "2012"
 title: {nl: Nulmeting, en: Zero measurement}
-origin: synthetic
+origin: reconstructed
 fieldwork: {start: 2012-10-01, end: 2012-10-31}
 export: {file: export.csv}
 """

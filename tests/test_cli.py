@@ -14,7 +14,7 @@ from mkb21.run.paths import Project
 from mkb21.survey import published
 from mkb21.survey.cleaning import clean
 from mkb21.survey.ingest import read_export
-from mkb21.survey.instrument import NOTICE, load_wave
+from mkb21.survey.instrument import NOTICES, load_wave
 
 REGISTER = (
     "id,label,published,computed,holds\n"
@@ -184,9 +184,9 @@ def test_waves_lists_what_is_described(mkb21, small):
     status, said, _ = mkb21("waves", "--root", small.root)
     assert status == 0
     assert said.splitlines() == [
-        "wave  origin     fieldwork                 export   title",
-        "2012  synthetic  2012-10-01 to 2012-10-31  present  Zero measurement",
-        "2014  observed   ? to ?                    missing",
+        "wave  origin         fieldwork                 export   title",
+        "2012  reconstructed  2012-10-01 to 2012-10-31  present  Zero measurement",
+        "2014  observed       ? to ?                    missing",
     ]
 
 
@@ -216,7 +216,7 @@ def test_compare_shows_each_number_and_its_verdict(mkb21, compared):
     n = len(pd.read_csv(compared.published("2012")))
     assert status == 0 and len(lines) == n + 4
     assert lines[:2] == [
-        NOTICE["en"].format(wave="2012"),
+        NOTICES["reconstructed"]["en"].format(wave="2012"),
         "id | label | published | computed | verdict",
     ]
     assert "sample_n | respondents | 314 | 314 | holds" in lines
@@ -255,7 +255,7 @@ def test_a_reconstruction_that_misses_a_published_number_fails(mkb21, small):
     register.write_text(REGISTER.format(holds=False), encoding="utf-8")
     assert mkb21("run", "2012", "--root", small.root)[0] == 1
     small.wave_file("2012").write_text(
-        small.wave_file("2012").read_text().replace("synthetic", "observed")
+        small.wave_file("2012").read_text().replace("reconstructed", "observed")
     )
     assert mkb21("run", "2012", "--root", small.root)[0] == 0
 

@@ -126,9 +126,9 @@ def test_an_export_beside_the_folders_of_waves_is_not_committed_either(ignored):
 
 
 @pytest.mark.parametrize("wave", Project(REPOSITORY).waves())
-def test_only_synthetic_waves_are_committed(ignored, wave):
+def test_only_waves_of_invented_respondents_are_committed(ignored, wave):
     described = yaml.safe_load(Project(REPOSITORY).wave_file(wave).read_text(encoding="utf-8"))
-    assert ignored(f"data/raw/{wave}/export.csv") == (described["origin"] != "synthetic")
+    assert ignored(f"data/raw/{wave}/export.csv") == (described["origin"] == "observed")
 
 
 @pytest.mark.parametrize(

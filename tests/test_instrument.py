@@ -204,6 +204,12 @@ def test_the_wave_of_2012(wave):
     assert wave.notice("nl").startswith("Reconstructie") and "2012" in wave.notice("nl")
     assert "invented" in wave.notice("en")
     assert wave.model_copy(update={"origin": "observed"}).notice() is None
+    wholly = wave.model_copy(update={"origin": "demonstration"})
+    assert wholly.synthetic and "geheel verzonnen" in wholly.notice("nl")
+    assert wholly.notice() == (
+        "Demonstration: the respondents of 2012 and their answers are wholly invented. "
+        "Not observations."
+    )
     with pytest.raises(ValueError, match="language is 'de'; use one of nl, en"):
         wave.notice("de")
 
@@ -628,10 +634,17 @@ WAVE_FAULTS = {
         "Input should be a valid string (found 2012)",
     ),
     "unknown origin": (
-        [("origin: synthetic", "origin: invented")],
+        [("origin: reconstructed", "origin: invented")],
         "origin: ",
         "origin",
-        "Input should be 'observed' or 'synthetic' (found 'invented')",
+        "Input should be 'observed', 'reconstructed' or 'demonstration' (found 'invented')",
+    ),
+    "origin by its old name": (
+        [("origin: reconstructed", "origin: synthetic")],
+        "origin: ",
+        "origin",
+        "Input should be 'observed', 'reconstructed' or 'demonstration'; synthetic is now called "
+        "reconstructed",
     ),
     "unknown variable": (
         [("  use_hyves: V10_04", "  use_hives: V10_04"), ("ignored: [Status]",

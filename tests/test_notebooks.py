@@ -300,7 +300,7 @@ def observed_wave(project):
     for item in hyves:
         text = text.replace(f"  {item}: {wave.columns[item]}\n", "")
     text = text.replace('wave: "2012"', 'wave: "2013"').replace(
-        "origin: synthetic", "origin: observed"
+        "origin: reconstructed", "origin: observed"
     )
     text += f"\nnot_in_wave: [{', '.join(hyves)}]\n"
     project.wave_file("2013").write_text(text, encoding="utf-8")

@@ -89,7 +89,7 @@ def test_the_manifest_says_what_the_results_were_made_from(first_run):
     written = manifest(project)
     assert list(written["notebooks"]) == ["01_read", "02_double", "03_note"]
     assert written["wave"] == "2012"
-    assert written["origin"] == "synthetic"
+    assert written["origin"] == "reconstructed"
     assert written["seed"] == 7
     assert written["python"] == ".".join(map(str, sys.version_info[:3]))
     assert written["packages"]["papermill"]

@@ -376,7 +376,7 @@ def test_counts_that_cannot_be():
 
 
 def test_observed_waves_are_not_reconstructed(project):
-    edit(project.wave_file("2012"), ("origin: synthetic ", "origin: observed "))
+    edit(project.wave_file("2012"), ("origin: reconstructed ", "origin: observed "))
     with pytest.raises(ValueError, match="Wave 2012 is observed: its answers are not reconstr"):
         reconstruct.write(project, "2012")
     assert not project.raw("2012").exists()

@@ -47,7 +47,7 @@ def test_opens_a_wave_also_where_papermill_made_it_a_number(root):
     assert study.figures == root / "figures" / "2012"
     assert str(study).splitlines() == [
         "MKB21 monitor 2012 (zero measurement)",
-        "origin: synthetic",
+        "origin: reconstructed",
         study.wave.notice("en"),
     ]
 

@@ -1,4 +1,4 @@
-"""Makes a synthetic wave: respondents that meet every published number, in a believable export.
+"""Makes a reconstructed wave: respondents that meet every published number, in a believable export.
 
 assumptions  what is not published is read from a file, with the reason for each value
 model        continuous scores follow the planted structural model

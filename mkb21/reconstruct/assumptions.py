@@ -115,17 +115,17 @@ class Assumptions(Strict):
 
 
 def load_assumptions(project: Folders, wave: Wave) -> Assumptions:
-    """The assumptions of a synthetic wave.
+    """The assumptions of a reconstructed wave.
 
     Raises
     ------
     ValueError
         With every fault: an item of the wave without assumed answers, answers that do not fit the
         scale or do not add up to 100 %, an effect or a path of something unknown, wrong keys.
-        Also when the wave is observed: real answers are never made up.
+        Also when the wave is not a reconstruction: real answers are never made up.
     """
-    if not wave.synthetic:
-        raise ValueError(f"Wave {wave.wave} is observed: its answers are not reconstructed.")
+    if wave.origin != "reconstructed":
+        raise ValueError(f"Wave {wave.wave} is {wave.origin}: its answers are not reconstructed.")
     source = read_yaml(project.assumptions(wave.wave))
     assumptions = build(Assumptions, source)
     if assumptions is not None:

@@ -1,4 +1,4 @@
-"""The export of a synthetic wave, with everything in it that cleaning has to find."""
+"""The export of a reconstructed wave, with everything in it that cleaning has to find."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mkb21.survey.instrument import Instrument, Wave, load_wave
 def write(
     project: Folders, wave: str, seed: int | None = None, out: Path | None = None
 ) -> list[Path]:
-    """Make the export of a synthetic wave; the files written.
+    """Make the export of a reconstructed wave; the files written.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def write(
     Raises
     ------
     ValueError
-        The wave is observed, the assumptions have faults, or a published number is not met: names
+        The wave is no reconstruction, the assumptions have faults, or a published number is not met: names
         the claims.
     """
     described = load_wave(project, wave)

@@ -1,4 +1,4 @@
-"""The respondents of a synthetic wave: company traits, answers, and why answers are missing."""
+"""The respondents of a reconstructed wave: company traits, answers, and why answers are missing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def simulate(
     seed: int | None = None,
     times: int = 1,
 ) -> Sample:
-    """Draw the respondents of a synthetic wave.
+    """Draw the respondents of a reconstructed wave.
 
     Parameters
     ----------

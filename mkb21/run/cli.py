@@ -85,7 +85,7 @@ def _value(text: str) -> object:
 @click.option("--out", metavar="FOLDER", help="Where to; else data/raw/WAVE.", type=FOLDER)
 @ROOT
 def reconstruct(wave: str, seed: int | None, out: Path | None, root: str) -> None:
-    """Make the export of a synthetic WAVE.
+    """Make the export of a reconstructed WAVE.
 
     From its published numbers and the assumptions about what was not published.
     """

@@ -574,7 +574,7 @@ def summary(project: Project, wave: str) -> str:
     Returns
     -------
     str
-        Lines: the notice of a synthetic wave, respondents, published numbers, fit, places.
+        Lines: the notice of an invented wave, respondents, published numbers, fit, places.
     """
     tables, lines = project.processed(wave), notice(project, wave)
     if flow := read_rows(tables / "cleaning_flow.csv"):
@@ -602,12 +602,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def notice(project: Project, wave: str) -> list[str]:
-    """The sentence that everything of a synthetic wave carries, as the lines of a summary."""
-    if describe_wave(project, wave).get("origin") != "synthetic":
-        return []
-    from mkb21.survey.instrument import NOTICE
+    """The sentence that everything of an invented wave carries, as the lines of a summary."""
+    from mkb21.survey.instrument import NOTICES
 
-    return [NOTICE["en"].format(wave=wave)]
+    found = NOTICES.get(str(describe_wave(project, wave).get("origin")))
+    return [found["en"].format(wave=wave)] if found else []
 
 
 def failing(project: Project, wave: str) -> list[str]:

@@ -443,7 +443,7 @@ def save(cleaned: Cleaned, project: Folders, wave: Wave) -> dict[str, Path]:
     -------
     dict
         File name -> path: responses.parquet, missing_reasons.parquet, cleaning_flow.csv,
-        cleaning_ledger.csv, cleaning_ledger_summary.csv. Beside them, of a synthetic wave,
+        cleaning_ledger.csv, cleaning_ledger_summary.csv. Beside them, of an invented wave,
         NOTICE.txt.
     """
     tables = {

@@ -28,11 +28,19 @@ from mkb21.survey.files import LANGUAGES, Folders, check_language
 MISSING_REASONS = ("not_asked", "not_answered", "dont_know")
 RESERVED = ("respondent_id", "started", "finished", "duration_minutes")
 FLAGS = ("flag_fast", "longstring", "flag_careless")  # columns that cleaning makes
-NOTICE = {
-    "nl": "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van {wave} "
-    "weergeven. Geen waarnemingen.",
-    "en": "Reconstruction: invented respondents that meet the published numbers of {wave}. "
-    "Not observations.",
+NOTICES = {  # of the origins whose respondents are invented
+    "reconstructed": {
+        "nl": "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van {wave} "
+        "weergeven. Geen waarnemingen.",
+        "en": "Reconstruction: invented respondents that meet the published numbers of {wave}. "
+        "Not observations.",
+    },
+    "demonstration": {
+        "nl": "Demonstratie: de respondenten van {wave} en hun antwoorden zijn geheel verzonnen. "
+        "Geen waarnemingen.",
+        "en": "Demonstration: the respondents of {wave} and their answers are wholly invented. "
+        "Not observations.",
+    },
 }
 
 
@@ -289,7 +297,7 @@ class Wave(Strict):
 
     wave: str
     title: Text
-    origin: Literal["observed", "synthetic"]
+    origin: Literal["observed", "reconstructed", "demonstration"]
     fieldwork: Fieldwork
     population: Text
     export: Export
@@ -304,12 +312,12 @@ class Wave(Strict):
     @property
     def synthetic(self) -> bool:
         """Are the respondents invented?"""
-        return self.origin == "synthetic"
+        return self.origin in NOTICES
 
     def notice(self, language: str = "en") -> str | None:
-        """The sentence that everything of a synthetic wave carries; None if observed."""
-        sentence = Text(**NOTICE)[language]
-        return sentence.format(wave=self.wave) if self.synthetic else None
+        """The sentence that everything of an invented wave carries; None if observed."""
+        check_language(language)
+        return NOTICES[self.origin][language].format(wave=self.wave) if self.synthetic else None
 
     @property
     def items(self) -> list[str]:
@@ -515,6 +523,8 @@ def _plain(fault: ErrorDetails) -> str:
         return "this key is not known here"
     if fault["type"] == "missing":
         return "this key is missing"
+    if fault["type"] == "literal_error" and fault["input"] == "synthetic":
+        return f"{fault['msg']}; synthetic is now called reconstructed"
     return f"{fault['msg']} (found {fault['input']!r})"
 
 
