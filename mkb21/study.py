@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from IPython.display import Image, display
+from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
@@ -15,6 +15,7 @@ import semfit
 from mkb21.page import figures, tables, words
 from mkb21.run.paths import Project
 from mkb21.survey import cleaning
+from mkb21.survey.analysis import load_analysis
 from mkb21.survey.files import check_language
 from mkb21.survey.instrument import load_wave
 
@@ -29,6 +30,7 @@ class Study:
         self.project, self.language = Project.find(root), language
         self.wave = load_wave(self.project, wave)  # its description
         self.instrument = self.wave.questions  # the questionnaire, with what this wave asked
+        self.analysis = load_analysis(self.project, self.wave)  # what is done with it
         self.notice = self.wave.notice(language)  # below all that is of an invented wave
         self.processed, self.figures = self.project.processed(wave), self.project.figures(wave)
 
@@ -49,6 +51,20 @@ class Study:
     def missing(self) -> DataFrame:
         """Why an answer is missing: not_asked, not_answered, dont_know, or "" where it is not."""
         return self._cleaned[1]
+
+    def sample(self, name: str = "") -> DataFrame:
+        """The respondents of a sample of the analysis, or of a pandas query; "": all of them."""
+        rows = self.responses
+        if name in self.analysis.samples:
+            for variable, codes in self.analysis.samples[name].where.items():
+                rows = rows[rows[variable].isin(codes)]
+            return rows
+        return rows.query(name) if name else rows
+
+    def text(self, place: str) -> Markdown | None:
+        """What the analysis says at a place, for a notebook to show; None where it says nothing."""
+        said = self.analysis.texts.get(place)
+        return Markdown(said[self.language]) if said else None
 
     @property
     def users(self) -> DataFrame:

@@ -162,9 +162,7 @@ def test_who_is_asked_what(instrument):
     }
 
 
-def test_pairs_pair_up_by_name(instrument):
-    motives = [name.removeprefix("mot_") for name in instrument.block("motivation")]
-    assert instrument.pairs == [(f"mot_{name}", f"per_{name}") for name in motives]
+def test_media_pair_up_by_name(instrument):
     present = [n.removeprefix("use_") for n in instrument.block("frequency")]
     assert instrument.block("expected") == [f"exp_{name}" for name in present]
     for name in present:
@@ -231,38 +229,9 @@ def test_min_answered_is_half_rounded_up_unless_given(instrument):
     assert given["mot_pr"] == 2 and given["use_score"] == 2 and given["use_frequency"] == 5
 
 
-def test_codes_that_count_together(instrument):
-    assert instrument.share("use_twitter", "weekly") == [3, 4, 5]
-    assert instrument.share("use_twitter", "active") == [2, 3, 4, 5]
-    assert instrument.share("exp_twitter", "likely") == [4, 5]
-    assert instrument.share("prep_policy", "agree") == [4, 5]
-    assert instrument.share("prep_policy", "disagree") == [1, 2]
-
-
-def test_contrasts_leave_out_listening_and_crises(instrument):
-    ways, aims = instrument.contrasts["ways"], instrument.contrasts["aims"]
-    assert sorted(ways.interactive + ways.other) == sorted(instrument.block("ways"))
-    left_out = {*instrument.block("motivation")} - {*aims.interactive, *aims.other}
-    assert left_out == {"mot_monitoring", *instrument.construct("mot_crisis").items}
-
-
-def test_a_wave_has_the_contrasts_and_blocks_of_what_it_asked():
-    ways = ["way_initiate", "way_feedback", "way_innovation"]
-    gone = [*ways, "mot_questions", "env_customers", "env_competitors", "env_partners"]
-    wave = load_wave(Project(ROOT), "2012").model_copy(
-        update={"not_in_wave": [*gone, "env_sector"]}
-    )
-    assert list(wave.questions.contrasts) == ["aims"]  # of ways one side is empty
-    assert wave.questions.contrasts["aims"].interactive == ["mot_dialogue", "mot_complaints"]
-    assert "environment" in wave.instrument.in_model
-    assert "environment" not in wave.questions.in_model and "ways" in wave.questions.in_model
-
-
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda i: i.share("use_twitter", "weekl"), "no share 'weekl'. Closest: weekly"),
-        (lambda i: i.share("culture_score", "agree"), "no share 'agree'"),
         (lambda i: i.label("use_twiter"), "no variable 'use_twiter'. Closest: use_twitter"),
         (lambda i: i.codes("use_twiter"), "no variable 'use_twiter'. Closest: use_twitter"),
         (lambda i: i.block("way"), "no block 'way', or this wave did not ask it. Closest: ways"),
@@ -490,42 +459,6 @@ INSTRUMENT_FAULTS = {
         "derived.user.any_at_least",
         "use_twitter has no code 6; its codes are 1, 2, 3, 4, 5",
     ),
-    "pair with an unknown item": (
-        [("  - [mot_leads, per_leads]", "  - [mot_leads, per_lead]")],
-        ("per_lead]", 1),
-        "pairs.4",
-        "unknown item 'per_lead'. Closest: per_leads",
-    ),
-    "item in two pairs": (
-        [("  - [mot_leads, per_leads]", "  - [mot_leads, per_turnover]")],
-        ("[mot_leads, per_turnover]", 1),
-        "pairs.4",
-        "per_turnover stands in pairs 2 times",
-    ),
-    "share with a code that is not there": (
-        [("weekly: [3, 4, 5]", "weekly: [3, 4, 6]")],
-        ("weekly: [3, 4, 6]", 1),
-        "scales.frequency.shares.weekly",
-        "the scale has no code 6",
-    ),
-    "contrast with an unknown item": (
-        [("[way_spread, way_listen, way_respond]", "[way_spread, way_listening, way_respond]")],
-        ("  ways:", 2),
-        "contrasts.ways",
-        "unknown item 'way_listening'. Closest: way_listen",
-    ),
-    "contrast with one side": (
-        [("    other: [way_spread, way_listen, way_respond]\n", "")],
-        ("  ways:", 2),
-        "contrasts.ways.other",
-        "this key is missing",
-    ),
-    "unknown block in the model": (
-        [("in_model: [culture, ", "in_model: [cultures, ")],
-        ("in_model:", 1),
-        "in_model",
-        "unknown block 'cultures'. Closest: culture",
-    ),
 }
 
 
@@ -552,7 +485,6 @@ def test_one_fault_gives_one_message(project):
         "name in two blocks": 2,
         "name in a block and constructs": 2,
         "key twice": 2,
-        "item in two pairs": 2,
         "any_at_least a code that is not there": 10,
     }
 
@@ -567,7 +499,6 @@ def test_all_faults_are_said_at_once_in_the_order_of_the_file(project):
         "routing on itself by way of a derived variable",
         "constructs in a circle",
         "derived with an old code twice",
-        "pair with an unknown item",
     ]
     edit(project.instrument, *[change for n in together for change in INSTRUMENT_FAULTS[n][0]])
     found = faults(load_instrument, project)

@@ -335,7 +335,7 @@ def test_indicators_have_the_planted_loadings_and_pairs(wave, assumptions, claim
             assert r == pytest.approx(loading, abs=0.01), name
             unique[name] = scores[name] - loading * scores[factor]
     left = {second: np.sqrt(1 - r**2) for _, second, r in model.doublets}  # of its own before
-    for a, b in [*wave.instrument.pairs, *model.paired_dimensions]:
+    for a, b in [*model.paired_items, *model.paired_dimensions]:
         r = model.paired_uniqueness * left.get(a, 1) * left.get(b, 1)
         assert np.corrcoef(unique[a], unique[b])[0, 1] == pytest.approx(r, abs=0.01), (a, b)
     for a, b, r in model.doublets:

@@ -156,7 +156,7 @@ def test_correlations_within_a_construct_follow_the_loadings(users, assumptions)
 
 
 def test_a_motive_goes_most_with_the_result_of_the_same_name(users, wave):
-    motives, results = zip(*wave.instrument.pairs, strict=True)
+    motives, results = zip(*assumptions.model.paired_items, strict=True)
     r = users[[*motives, *results]].corr().loc[list(motives), list(results)].to_numpy()
     assert (r > 0).all()
     off = r[~np.eye(len(r), dtype=bool)]

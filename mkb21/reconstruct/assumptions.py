@@ -41,6 +41,7 @@ class Model(Strict):
     paths: dict[str, dict[str, float]]
     loadings: dict[str, dict[str, float]]
     paired_uniqueness: float = Field(ge=0, lt=1)
+    paired_items: list[tuple[str, str]] = Field(default=[])
     paired_dimensions: list[tuple[str, str]]
     doublets: list[tuple[str, str, float]] = Field(default=[])
 
@@ -258,6 +259,7 @@ def _check_loadings(assumptions: Assumptions, wave: Wave, source: SourceFile) ->
                 source.fault(here, f"the loading {loading:g} of {name} is not between -1 and 1")
         known |= set(loadings)
     named = [(("model", "paired_dimensions", k), p) for k, p in enumerate(model.paired_dimensions)]
+    named += [(("model", "paired_items", k), p) for k, p in enumerate(model.paired_items)]
     named += [(("model", "doublets", k), (a, b)) for k, (a, b, _) in enumerate(model.doublets)]
     for place, pair in named:
         for name in pair:

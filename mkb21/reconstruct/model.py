@@ -113,7 +113,7 @@ def unique_parts(plan: Plan) -> Scores:
     It is shared in part with a paired indicator, and with the other of a doublet.
     """
     model, parts = plan.assumptions.model, {}
-    partner = {b: a for a, b in [*plan.instrument.pairs, *model.paired_dimensions]}
+    partner = {b: a for a, b in [*model.paired_items, *model.paired_dimensions]}
     shared = model.paired_uniqueness
     for name in (name for loadings in model.loadings.values() for name in loadings):
         parts[name] = plan.normal(f"unique {name}")

@@ -45,6 +45,11 @@ class Project:
         return self.root / _MARK
 
     @property
+    def analysis(self) -> Path:
+        """What is done with the questionnaire: ``data/analysis.yaml``."""
+        return self.root / "data" / "analysis.yaml"
+
+    @property
     def notebooks(self) -> Path:
         """The folder of notebooks: ``notebooks``."""
         return self.root / "notebooks"

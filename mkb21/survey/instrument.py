@@ -63,12 +63,11 @@ class Text(Strict):
 
 
 class Scale(Strict):
-    """An answer scale: code -> label; `shares`: name -> codes that are counted together."""
+    """An answer scale: code -> label."""
 
     kind: Literal["nominal", "ordinal"]
     codes: dict[int, Text] = Field(min_length=2)
     dont_know: bool = False
-    shares: dict[str, list[int]] = {}
 
 
 class Item(Strict):
@@ -136,17 +135,6 @@ class Construct(Strict):
     min_answered: int | None = Field(default=None, ge=1)
 
 
-class Contrast(Strict):
-    """Items of one kind against items of another, by the means of both."""
-
-    interactive: list[str] = Field(min_length=1)
-    other: list[str] = Field(min_length=1)
-
-    def of(self, asked: Iterable[str]) -> dict[str, list[str]]:
-        """Both sides, with the items that were asked."""
-        return {side: [i for i in items if i in asked] for side, items in dict(self).items()}
-
-
 class Missing(Strict):
     """Labels of the three reasons why an answer is missing."""
 
@@ -166,9 +154,6 @@ class Instrument(Strict):
     blocks: dict[str, Block]
     derived: dict[str, Derived] = {}
     constructs: dict[str, Construct] = {}
-    pairs: list[tuple[str, str]] = []
-    contrasts: dict[str, Contrast] = {}
-    in_model: list[str] = []
 
     @cached_property
     def items(self) -> dict[str, Item]:
@@ -209,14 +194,6 @@ class Instrument(Strict):
         """Code -> label of the answer scale of a variable, in its order; {} for a score."""
         name = self.scale_name(variable)
         return {c: t[language] for c, t in self.scales[name].codes.items()} if name else {}
-
-    def share(self, variable: str, name: str) -> list[int]:
-        """The codes that count together under a name, such as weekly or agree."""
-        scale = self.scale_name(variable)
-        shares = self.scales[scale].shares if scale else {}
-        if name not in shares:
-            raise ValueError(f"The scale {scale!r} has no share {name!r}.{closest(name, shares)}")
-        return shares[name]
 
     def label(self, variable: str, language: str = "en") -> str:
         """Short label of an item, derived variable or construct."""
@@ -328,7 +305,7 @@ class Wave(Strict):
     def questions(self) -> Instrument:
         """The instrument as this wave asked it: without what stands under `not_in_wave`.
 
-        Blocks, pairs, derived variables and constructs lose the items that were not asked; a
+        Blocks, derived variables and constructs lose the items that were not asked; a
         construct of which fewer are left than `min_answered` is left out, as in cleaning.
         """
         full, asked = self.instrument, set(self.items)
@@ -346,15 +323,7 @@ class Wave(Strict):
             update = {"items": left, "min_answered": full.min_answered(name)}
             constructs[name] = full.constructs[name].model_copy(update=update)
         derived = {n: spec for n, spec in full.derived.items() if asked & set(spec.sources)}
-        pairs = [pair for pair in full.pairs if set(pair) <= asked]
-        contrasts = {
-            name: contrast.model_copy(update=sides)
-            for name, contrast in full.contrasts.items()
-            if all((sides := contrast.of(asked)).values())
-        }
-        in_model = [name for name in full.in_model if name in blocks]
-        asked_of = {"blocks": blocks, "constructs": constructs, "derived": derived, "pairs": pairs}
-        asked_of |= {"contrasts": contrasts, "in_model": in_model}
+        asked_of = {"blocks": blocks, "constructs": constructs, "derived": derived}
         return Instrument.model_construct(**dict(full) | asked_of)
 
     def _too_short(self, construct: str, known: set[str]) -> bool:
@@ -421,8 +390,6 @@ def load_instrument(project: Folders) -> Instrument:
         _check_blocks(instrument, source)
         _check_derived(instrument, source)
         _check_constructs(instrument, source)
-        _check_pairs(instrument, source)
-        _check_names_of_items(instrument, source)
         _check_cycles(instrument, source)
     return source.checked(instrument)
 
@@ -617,31 +584,6 @@ def _check_constructs(instrument: Instrument, source: SourceFile) -> None:
         if spec.min_answered and spec.min_answered > len(spec.items):
             reason = f"min_answered is {spec.min_answered}, with {len(spec.items)} items"
             source.fault(("constructs", name), reason)
-
-
-def _check_names_of_items(instrument: Instrument, source: SourceFile) -> None:
-    """What is said of scales, items and blocks elsewhere in the file names those there are."""
-    for scale, spec in instrument.scales.items():
-        for name, codes in spec.shares.items():
-            for code in (code for code in codes if code not in spec.codes):
-                source.fault(("scales", scale, "shares", name), f"the scale has no code {code}")
-    for name, contrast in instrument.contrasts.items():
-        for item in (i for side in dict(contrast).values() for i in side):
-            if item not in instrument.items:
-                source.unknown(("contrasts", name), "item", item, instrument.items)
-    for block in instrument.in_model:
-        if block not in instrument.blocks:
-            source.unknown(("in_model",), "block", block, instrument.blocks)
-
-
-def _check_pairs(instrument: Instrument, source: SourceFile) -> None:
-    times = Counter(item for pair in instrument.pairs for item in pair)
-    for position, pair in enumerate(instrument.pairs):
-        here = ("pairs", position)
-        for item in (i for i in pair if i not in instrument.items):
-            source.unknown(here, "item", item, instrument.items)
-        for item in (i for i in dict.fromkeys(pair) if times[i] > 1):
-            source.fault(here, f"{item} stands in pairs {times[item]} times")
 
 
 def _kind(instrument: Instrument, item: str) -> str | None:
