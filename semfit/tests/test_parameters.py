@@ -169,7 +169,7 @@ def test_rows_without_a_group_are_dropped_and_counted(model, data):
         ({"equal": ["loadings"]}, "name the grouping variable"),
         ({"ordered": ["x1"]}, "ordered= is for estimator='WLSMV'"),
         ({"estimator": "WLSMV", "missing": "fiml", "ordered": "all"}, "WLSMV has no fiml"),
-        ({"estimator": "WLSMV"}, "ordered= names none"),
+        ({"estimator": "WLSMV"}, "'ordered' names no variable"),
         ({"estimator": "WLSMV", "ordered": ["x9"]}, "'x9' is not among the variables"),
         ({"missing": "fiml", "mean_structure": False}, "goes neither with fiml"),
     ],

@@ -18,6 +18,7 @@ REFERENCE = Path(__file__).parent / "reference"
 ITEMS = [f"x{i}" for i in range(1, 10)]
 HS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
 VISUAL = "f =~ x1 + x2 + x3"
+FIRST = HS + "\ntextual ~ first*visual\n"
 
 
 @pytest.fixture
@@ -80,6 +81,34 @@ def test_columns(data, change, message):
 def test_a_misspelt_name_has_a_hint(data):
     refused(data, r"Not in the data: 'X9' \(closest: 'x9'\)", HS.replace("x9", "X9"))
     refused(data, r"Grouping variable 'shool' \(closest: 'school'\)", group="shool")
+
+
+def test_a_misspelt_latent_variable_is_compared_with_those_of_the_model(data):
+    scored = data.assign(visual_score=data["x1"])
+    text = HS + "\ntextual ~ visuall"
+    hint = r"closest: the latent variable 'visual', or the column 'visual_score'\)"
+    refused(scored, "'visuall' .*" + hint, text)
+    refused(scored, "'visuall' .*" + hint, HS + "\nvisuall ~ textual")
+    refused(data, r"'visuall' \(closest: the latent variable 'visual'\)", text)
+
+
+@pytest.mark.parametrize("line", ["indirect := frst*2", "frst == 0.5"])
+def test_a_misspelt_label_has_a_hint(data, line):
+    refused(data, r"'frst' is not a label .*there are: .*Did you mean 'first'\?", FIRST + line)
+    with pytest.raises(ValueError) as caught:
+        sem.read_model(FIRST + line.replace("frst", "zzz"))
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_wlsmv_without_ordered_names_the_variables_that_look_ordered(data):
+    coded = data.assign(x1=data["x1"].round(), x2=data["x2"].round().where(data.index > 3))
+    assert coded["x1"].nunique() <= 10 and coded["x2"].nunique() <= 10
+    for missing in ("listwise", "pairwise"):
+        options = {"estimator": "WLSMV", "missing": missing}
+        refused(
+            coded, "'ordered' names no variable.* or 'all'.*perhaps ordered: x1, x2.$", **options
+        )
+        refused(data, "'ordered' names no variable.*None that the model explains", **options)
 
 
 def test_a_value_that_is_no_number_is_shown(data):
@@ -339,6 +368,31 @@ def test_missing_values_and_coverage(data):
     assert sem.fit(sem.read_model(HS), data, missing="fiml").n_used == 301
 
 
+def test_rows_that_were_not_asked_a_part_of_the_model(data):
+    """Routing: 60 rows have no x4 to x9; careless gaps elsewhere do not hide it."""
+    data.loc[:59, ITEMS[3:]] = np.nan
+    data.loc[100:109, "x5"] = data.loc[7:11, "x2"] = np.nan
+    row = row_of(problems(data, missing="fiml"), "60 of 301 rows have no value on any of 6")
+    assert row["severity"] == "note" and row["where"] == ", ".join(ITEMS[3:])
+    assert "were not asked (routing" in row["next_step"]
+    assert "fit the model to the rows that were" in row["next_step"]
+    asked = problems(data.loc[60:], missing="fiml")
+    assert "not_asked" not in codes(asked) | codes(problems(data))  # listwise: those who were asked
+
+
+@pytest.mark.parametrize(("share", "names"), [(0.1, ITEMS), (0.3, ITEMS), (0.45, ["x1", "x5"])])
+def test_gaps_here_and_there_are_not_taken_for_routing(data, share, names):
+    rng = np.random.default_rng(5)
+    data[names] = data[names].where(rng.random((len(data), len(names))) > share)
+    assert "not_asked" not in codes(problems(data, missing="fiml"))
+
+
+def test_sets_that_are_routed_apart_are_told_apart(data):
+    data.loc[:99, ["x1", "x2", "x3"]] = data.loc[80:150, ["x7", "x9"]] = np.nan
+    found = diagnostics.missing_together(data[ITEMS])
+    assert found == [(["x1", "x2", "x3"], 100), (["x7", "x9"], 71)]
+
+
 def test_kurtosis(data):
     """R: psych::mardia(HolzingerSwineford1939[paste0("x", 1:9)])$kurtosis, psych 2.2.9."""
     values = data[ITEMS].to_numpy()
@@ -396,6 +450,13 @@ def test_where_dropped_rows_are_many(data, lost, noted):
     gaps = data.head(300).copy()
     gaps.loc[: lost - 1, "x1"] = np.nan
     assert ("rows_dropped" in codes(problems(gaps, VISUAL))) is noted
+
+
+@pytest.mark.parametrize(("lost", "noted"), [(14, False), (15, False), (16, True)])
+def test_where_rows_that_were_not_asked_are_many(data, lost, noted):
+    gaps = data.head(300).copy()
+    gaps.loc[: lost - 1, ["x8", "x9"]] = np.nan
+    assert ("not_asked" in codes(problems(gaps, missing="fiml"))) is noted
 
 
 @pytest.mark.parametrize(("lost", "noted"), [(89, False), (90, False), (91, True)])

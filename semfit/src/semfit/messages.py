@@ -75,6 +75,7 @@ MESSAGES: dict[str, str] = {
     "few_cases_in_group": "few cases in a group",
     "few_clusters": "few clusters",
     "rows_dropped": "{share:.0%} of the rows dropped",
+    "not_asked": "{n} of {rows} rows have no value on any of {k} variables",
     "values_missing": "{share:.0%} of the values missing",
     "rare_pair": "a pair is observed together in {share:.1%} of the rows",
     "variances_differ": "variances differ by a factor {ratio}",
@@ -115,6 +116,8 @@ MESSAGES: dict[str, str] = {
     "random: compare missing='fiml'",
     "more_clusters": "with fewer than {limit} clusters standard errors are too small, and there are no "
     "more independent observations than clusters",
+    "fit_those_asked": "if these rows were not asked (routing, another version of the questionnaire), "
+    "fit the model to the rows that were; if they did not answer, report how many",
     "report_share_pairwise": "estimates hold if values are missing completely at random: report the "
     "share",
     "report_share": "estimates hold if the other variables explain what is missing: report the share",

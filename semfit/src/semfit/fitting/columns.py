@@ -25,8 +25,8 @@ def model_frame(model: Model, data: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        A variable is not in the data (the message names the closest columns), is there twice, is
-        not numeric or is infinite; or a latent variable has the name of a column.
+        A variable is not in the data (the message names the closest latent variable and column), is
+        there twice, is not numeric or is infinite; or a latent variable has the name of a column.
     """
     columns = list(data.columns)
     clash = [name for name in model.latents if name in columns]
@@ -36,7 +36,8 @@ def model_frame(model: Model, data: pd.DataFrame) -> pd.DataFrame:
             "rename it in the model."
         )
     products = [name for name in model.observed if ":" in name and name not in columns]
-    named = column_names([name for name in model.observed if name not in products], columns)
+    names = [name for name in model.observed if name not in products]
+    named = column_names(names, columns, model.latents)
     found = {name: numeric(data[column]) for name, column in named.items()}
     for name in products:
         first, second = name.split(":")
@@ -44,17 +45,21 @@ def model_frame(model: Model, data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: found[name] for name in model.observed}, index=data.index)
 
 
-def column_names(names: Iterable[str], columns: Sequence[Hashable]) -> dict[str, Hashable]:
+def column_names(
+    names: Iterable[str], columns: Sequence[Hashable], latents: Sequence[str] = ()
+) -> dict[str, Hashable]:
     """Return the column that each name stands for; refuse what is not there, or is there twice.
 
     A name is that of a column also if its letters are written in another Unicode form (é as one
-    character, or as e and an accent).
+    character, or as e and an accent). `latents`: what else a name that is not there may stand for.
     """
     alike: dict[str, list[Hashable]] = {}
     for column in columns:
         alike.setdefault(normal(str(column)), []).append(column)
     found = {name: alike.get(normal(name), []) for name in names}
-    absent = [f"{name!r}{closest(name, columns)}" for name, there in found.items() if not there]
+    absent = [
+        f"{name!r}{closest(name, columns, latents)}" for name, there in found.items() if not there
+    ]
     if absent:
         raise ValueError(
             f"Not in the data: {', '.join(absent)}. Correct the name in the model, or add the column."
@@ -68,17 +73,24 @@ def column_names(names: Iterable[str], columns: Sequence[Hashable]) -> dict[str,
     return {name: there[0] for name, there in found.items()}
 
 
-def closest(name: Hashable, columns: Iterable[Hashable]) -> str:
-    """Return the column that a name may stand for, as a hint; capitals do not count."""
-    lower = {str(column).lower(): str(column) for column in columns}
+def closest(name: Hashable, columns: Iterable[Hashable], latents: Sequence[str] = ()) -> str:
+    """Return what a name may stand for, as a hint: a latent variable, a column. Capitals do not count."""
+    latent, column = _near(name, latents), _near(name, columns)
+    found = [f"the latent variable {latent!r}"] if latent else []
+    found += [f"the column {column!r}" if latent else f"{column!r}"] if column else []
+    return f" (closest: {', or '.join(found)})" if found else ""
+
+
+def _near(name: Hashable, known: Iterable[Hashable]) -> str:
+    lower = {str(one).lower(): str(one) for one in known}
     close = difflib.get_close_matches(str(name).lower(), lower, 1)
-    return f" (closest: {lower[close[0]]!r})" if close else ""
+    return lower[close[0]] if close else ""
 
 
 def ordered_columns(model: Model, data: pd.DataFrame) -> tuple[str, ...]:
     """Return the variables that the model explains whose columns are ordered categoricals."""
     explained = [n for n in model.observed if n not in model.covariates and ":" not in n]
-    named = column_names(explained, list(data.columns))
+    named = column_names(explained, list(data.columns), model.latents)
     return tuple(name for name, column in named.items() if _is_ordered(data[column]))
 
 

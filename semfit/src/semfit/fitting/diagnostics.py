@@ -31,6 +31,8 @@ CASES = 100  # Kline (2016), of a sample or group
 DROPPED_SHARE = 0.05
 CLUSTERS = 20
 MISSING_SHARE = 0.1
+NOT_ASKED_SHARE = 0.05
+SAME_ROWS = 0.5  # of the rows that lack one of two variables, those that lack both
 COVERAGE = 0.1  # lavaan and Mplus warn below it too
 VARIANCE_RATIO = 1000  # lavaan's limit too
 KURTOSIS = 5  # standard errors; Bentler (2006, p. 129)
@@ -350,6 +352,10 @@ def _dropped(ending: Ending) -> Iterator[Row]:
 def _missing(ending: Ending) -> Iterator[Row]:
     """Yield the share of missing values (FIML), and a pair that hardly any row has together."""
     frame = ending.selected.rows[list(ending.layout.model.observed)]
+    for names, n in missing_together(frame):
+        if n > NOT_ASKED_SHARE * len(frame):
+            values = {"n": n, "rows": len(frame), "k": len(names)}
+            yield _row("note", "not_asked", _listed(names), message("fit_those_asked"), **values)
     share, total = frame.isna().mean(), frame.isna().to_numpy().mean()
     if total > MISSING_SHARE:
         where = message("most_missing", variable=share.idxmax(), share=share.max())
@@ -363,6 +369,27 @@ def _missing(ending: Ending) -> Iterator[Row]:
         if together < COVERAGE:
             step = message("rests_on_few_rows")
             yield _row("note", "rare_pair", _in_group(pair, label), step, share=together)
+
+
+def missing_together(frame: pd.DataFrame) -> list[tuple[list[str], int]]:
+    """Return sets of variables that the same rows lack, and how many rows lack all of a set.
+
+    Of the rows that lack one of a set and those that lack its most often missing variable, more than
+    half (`SAME_ROWS`) must be the same: so it is where questions were not put, and not where answers
+    are missing here and there (two variables that each lack a share p at random: p / (2 - p)).
+    """
+    gaps = frame.isna().to_numpy(dtype=float)
+    both = gaps.T @ gaps
+    own = np.diag(both)
+    alike = both > SAME_ROWS * (own[:, None] + own - both)
+    found, left = [], [int(i) for i in np.argsort(-own, kind="stable")]
+    while left:
+        members = sorted(i for i in left if alike[left[0], i])
+        left = [i for i in left[1:] if i not in members]
+        if len(members) > 1:
+            rows = gaps[:, members].all(axis=1)
+            found.append((frame.columns[members].tolist(), int(rows.sum())))
+    return found
 
 
 def rarest_pair(sample: Sample, names: Sequence[str]) -> tuple[str, str, float]:

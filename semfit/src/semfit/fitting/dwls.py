@@ -46,6 +46,7 @@ from semfit.syntax.model import Model
 from semfit.syntax.ordered import Unit
 from semfit.syntax.parameters import Layout, lay_out
 
+LOOKS_ORDERED = 10  # values at most: more are hardly an answer scale
 POSITIVE = 2.0**-26  # smallest eigenvalue of a positive definite correlation matrix, as in lavaan
 
 
@@ -100,7 +101,7 @@ class WeightedLeastSquares(Estimator):
 
     def prepare(self, model: Model, selected: Selected, options: Options) -> Prepared:
         """Return the weighted residuals of each group's statistics, and where the search starts."""
-        ordered = ordered_names(model, options["ordered"])
+        ordered = ordered_names(model, options["ordered"], selected.rows)
         levels = levels_of(selected, ordered)
         for frame, label, n_rows in zip(
             selected.counted, selected.groups, selected.group_rows, strict=True
@@ -156,18 +157,36 @@ def levels_of(selected: Selected, ordered: Sequence[str]) -> dict[str, np.ndarra
     return levels
 
 
-def ordered_names(model: Model, asked: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the ordered variables in the order of the model; refuse what cannot be ordered."""
+def ordered_names(model: Model, asked: str | Sequence[str], rows: pd.DataFrame) -> tuple[str, ...]:
+    """Return the ordered variables in the order of the model; refuse what cannot be ordered.
+
+    `rows`: of the data, to name those that look ordered where none are asked for.
+    """
     modelled = [name for name in model.observed if name not in model.covariates]
     asked = modelled if asked == "all" else list(asked)
     unknown = [name for name in asked if name not in modelled]
-    if unknown or not asked:
-        what = f"{unknown[0]!r} is not" if unknown else "ordered= names none"
+    if unknown:
         raise ValueError(
-            f"{what} among the variables that the model explains: {', '.join(modelled)}. "
-            "Name the items with ordered categories, or 'all'."
+            f"{unknown[0]!r} is not among the variables that the model explains: "
+            f"{', '.join(modelled)}. Name in 'ordered' those that are ordered categories, or say 'all'."
+        )
+    if not asked:
+        found = [name for name in modelled if _looks_ordered(rows[name])]
+        look = (
+            f"Few whole numbers, and so perhaps ordered: {', '.join(found)}."
+            if found
+            else "None that the model explains has a few whole numbers: use MLR."
+        )
+        raise ValueError(
+            "WLSMV is for ordered categories, and 'ordered' names no variable: give it their names, or "
+            f"'all'. {look}"
         )
     return tuple(name for name in model.observed if name in asked)
+
+
+def _looks_ordered(column: pd.Series) -> bool:
+    values = column.dropna().unique()
+    return 1 < len(values) <= LOOKS_ORDERED and bool((values == np.round(values)).all())
 
 
 def statistics_of(

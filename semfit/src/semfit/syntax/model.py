@@ -459,4 +459,6 @@ def _check_known(statement: Statement, formula: str, known: Sequence[str], what:
     for used in names_in(formula):
         if used not in known and not _OPERATOR.search(used):  # parameters have names of their own
             there = ", ".join(dict.fromkeys(known)) or "none"
-            raise statement.problem(f"{used!r} is not {what}; there are: {there}.")
+            close = difflib.get_close_matches(used, known, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise statement.problem(f"{used!r} is not {what}; there are: {there}.{hint}")

@@ -103,7 +103,7 @@ def merge_categories(
     selected = requirements.select_rows(model, data, options)
     frame, problems = requirements.model_frame(model, data), []
     changed = {}
-    for name in ordered_names(model, options["ordered"]):
+    for name in ordered_names(model, options["ordered"], frame):
         counts = _counts([part[name] for part in selected.frames])
         if (counts > 0).all(axis=None):
             continue
