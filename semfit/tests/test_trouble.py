@@ -380,7 +380,9 @@ def test_rows_that_were_not_asked_a_part_of_the_model(data):
     assert "not_asked" not in codes(asked) | codes(problems(data))  # listwise: those who were asked
 
 
-@pytest.mark.parametrize(("share", "names"), [(0.1, ITEMS), (0.3, ITEMS), (0.45, ["x1", "x5"])])
+@pytest.mark.parametrize(
+    ("share", "names"), [(0.1, ITEMS), (0.3, ITEMS), (0.45, ["x1", "x5", "x8"])]
+)
 def test_gaps_here_and_there_are_not_taken_for_routing(data, share, names):
     rng = np.random.default_rng(5)
     data[names] = data[names].where(rng.random((len(data), len(names))) > share)
@@ -388,9 +390,10 @@ def test_gaps_here_and_there_are_not_taken_for_routing(data, share, names):
 
 
 def test_sets_that_are_routed_apart_are_told_apart(data):
-    data.loc[:99, ["x1", "x2", "x3"]] = data.loc[80:150, ["x7", "x9"]] = np.nan
+    data.loc[:99, ["x1", "x2", "x3"]] = data.loc[80:150, ["x5", "x7", "x9"]] = np.nan
+    data.loc[200:, ["x4", "x6"]] = np.nan  # two are not several
     found = diagnostics.missing_together(data[ITEMS])
-    assert found == [(["x1", "x2", "x3"], 100), (["x7", "x9"], 71)]
+    assert found == [(["x1", "x2", "x3"], 100), (["x5", "x7", "x9"], 71)]
 
 
 def test_kurtosis(data):
@@ -455,7 +458,7 @@ def test_where_dropped_rows_are_many(data, lost, noted):
 @pytest.mark.parametrize(("lost", "noted"), [(14, False), (15, False), (16, True)])
 def test_where_rows_that_were_not_asked_are_many(data, lost, noted):
     gaps = data.head(300).copy()
-    gaps.loc[: lost - 1, ["x8", "x9"]] = np.nan
+    gaps.loc[: lost - 1, ["x7", "x8", "x9"]] = np.nan
     assert ("not_asked" in codes(problems(gaps, missing="fiml"))) is noted
 
 

@@ -33,6 +33,7 @@ CLUSTERS = 20
 MISSING_SHARE = 0.1
 NOT_ASKED_SHARE = 0.05
 SAME_ROWS = 0.5  # of the rows that lack one of two variables, those that lack both
+SEVERAL = 3  # variables that are missing together: two may be one in two forms
 COVERAGE = 0.1  # lavaan and Mplus warn below it too
 VARIANCE_RATIO = 1000  # lavaan's limit too
 KURTOSIS = 5  # standard errors; Bentler (2006, p. 129)
@@ -372,7 +373,7 @@ def _missing(ending: Ending) -> Iterator[Row]:
 
 
 def missing_together(frame: pd.DataFrame) -> list[tuple[list[str], int]]:
-    """Return sets of variables that the same rows lack, and how many rows lack all of a set.
+    """Return sets of three or more variables that the same rows lack, and how many rows lack all.
 
     Of the rows that lack one of a set and those that lack its most often missing variable, more than
     half (`SAME_ROWS`) must be the same: so it is where questions were not put, and not where answers
@@ -386,7 +387,7 @@ def missing_together(frame: pd.DataFrame) -> list[tuple[list[str], int]]:
     while left:
         members = sorted(i for i in left if alike[left[0], i])
         left = [i for i in left[1:] if i not in members]
-        if len(members) > 1:
+        if len(members) >= SEVERAL:
             rows = gaps[:, members].all(axis=1)
             found.append((frame.columns[members].tolist(), int(rows.sum())))
     return found
