@@ -33,6 +33,7 @@ class Study:
         self.analysis = load_analysis(self.project, self.wave)  # what is done with it
         self.notice = self.wave.notice(language)  # below all that is of an invented wave
         self.processed, self.figures = self.project.processed(wave), self.project.figures(wave)
+        self.written: list[str] = []  # names of the tables, in the order in which they were written
 
     def __repr__(self) -> str:
         lines = (self.wave.title[self.language], f"origin: {self.wave.origin}", self.notice)
@@ -148,7 +149,45 @@ class Study:
 
         Codes only: the same bytes in every language.
         """
-        return tables.write_csv(table, self.processed / f"{name}.csv").name
+        self.written.append(tables.write_csv(table, self.processed / f"{name}.csv").name)
+        return self.written[-1]
+
+    def result(
+        self,
+        name: str,
+        table: DataFrame | None,
+        columns: str | dict,
+        title: str,
+        absent: str = "no_rows",
+        shown: DataFrame | None = None,
+        **options: Any,
+    ) -> tables.Display | None:
+        """Write a table and return what is shown of it, by `show`; print why where there is none.
+
+        `shown`: what a reader sees instead of `table`: fewer rows, columns with words. `absent`: why
+        there is no table, a code of words.yaml or a text; see `absent`.
+        """
+        if table is None or table.empty:
+            self.absent(title, absent)
+            return None
+        self.write(table, name)
+        return self.show(table if shown is None else shown, columns, title, **options)
+
+    def absent(self, title: str, why: str) -> None:
+        """Print that something is left out, and why: a code under `absent` in words.yaml, or a text."""
+        said = words.section("absent", self.language)
+        print(f"{title}: {said['left_out']}; {said.get(why, why)}")
+
+    def attempt(
+        self, function: Callable[..., Any], *args: Any, absent: str = "", **given: Any
+    ) -> tuple[Any, str]:
+        """The result of a function and ""; or None and why: `absent`, or why it is refused."""
+        if absent:
+            return None, absent
+        try:
+            return function(*args, **given), ""
+        except ValueError as refusal:
+            return None, str(refusal)
 
     def present(
         self,

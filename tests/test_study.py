@@ -173,3 +173,27 @@ def test_a_block_may_say_a_part_and_show_another_table(study):
     mean = f"{means['mean'].iloc[0]:.2f}"
     mean = mean.replace(".", ",") if study.language == "nl" else mean
     assert f"Figure 13 (means): {study.word(items[0])} {mean}," in svg
+
+
+# --- results that may not be there ---------------------------------------------------------------
+
+
+def test_a_result_is_written_and_shown_or_left_out_with_the_reason(study, capsys):
+    table = pd.DataFrame({"variable": ["east"], "n": [3]})
+    shown = study.result("made_here", table, "label n", "Title", shown=table.assign(label="x"))
+    assert study.written == ["made_here.csv"] and "x" in str(shown) and not capsys.readouterr().out
+    assert "label" not in (study.processed / "made_here.csv").read_text(encoding="utf-8")
+    for nothing in (None, table.head(0)):
+        assert study.result("not_made", nothing, "label n", "Title", "because") is None
+        said = capsys.readouterr().out
+        assert said == f"Title: {study.say('weggelaten', 'left out')}; because\n"
+    assert study.written == ["made_here.csv"] and not (study.processed / "not_made.csv").exists()
+
+
+def test_an_attempt_gives_a_result_or_the_reason(dutch):
+    assert dutch.attempt(int, "3") == (3, "")
+    result, why = dutch.attempt(dutch.model, "gebruiksmodl")
+    assert result is None and "Did you mean 'gebruiksmodel'" in why
+    assert dutch.attempt(int, "3", absent="no_rows") == (None, "no_rows")
+    with pytest.raises(TypeError):
+        dutch.attempt(int, [])
