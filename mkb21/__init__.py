@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def open(wave: str | int, root: str | Path = "", language: str = "en") -> Study:
+def open(wave: str | int, root: str | Path = "", language: str = "en", variant: str = "") -> Study:
     """Open a wave: its questionnaire, its responses, and what a notebook shows and writes.
 
     Parameters
@@ -27,6 +27,8 @@ def open(wave: str | int, root: str | Path = "", language: str = "en") -> Study:
         The project folder; empty: the working directory, or one above it.
     language : {"nl", "en"}
         Of labels, tables and figures.
+    variant : str
+        Where results go: into ``runs/<wave>/<variant>``; empty: where those of the wave stand.
 
     Returns
     -------
@@ -35,8 +37,9 @@ def open(wave: str | int, root: str | Path = "", language: str = "en") -> Study:
     Raises
     ------
     ValueError
-        No project there, an unknown wave or language, a faulty questionnaire or wave file.
+        No project there, an unknown wave or language, a variant that cannot be the name of a
+        folder, a faulty questionnaire or wave file.
     """
     from mkb21.study import Study  # loads pandas and matplotlib, which the command does not need
 
-    return Study(str(wave), root, language)
+    return Study(str(wave), root, language, variant)

@@ -23,16 +23,23 @@ PERCENTAGES = "label n n_valid percent ci_percent"
 
 
 class Study:
-    """One wave of the monitor, in one language. Made by `mkb21.open`."""
+    """One wave of the monitor, in one language. Made by `mkb21.open`.
 
-    def __init__(self, wave: str, root: str | Path, language: str) -> None:
+    `processed` is where it reads, `tables` and `figures` where it writes: of a variant, elsewhere.
+    """
+
+    def __init__(self, wave: str, root: str | Path, language: str, variant: str = "") -> None:
         check_language(language)
-        self.project, self.language = Project.find(root), language
+        self.project, self.language, self.variant = Project.find(root), language, variant
         self.wave = load_wave(self.project, wave)  # its description
         self.instrument = self.wave.questions  # the questionnaire, with what this wave asked
         self.analysis = load_analysis(self.project, self.wave)  # what is done with it
         self.notice = self.wave.notice(language)  # below all that is of an invented wave
-        self.processed, self.figures = self.project.processed(wave), self.project.figures(wave)
+        self.processed = self.project.processed(wave)
+        self.tables, self.figures = self.processed, self.project.figures(wave)
+        if variant:
+            folder = self.project.variant(wave, variant)
+            self.tables, self.figures = folder / "tables", folder / "figures"
         self.written: list[str] = []  # names of the tables, in the order in which they were written
 
     def __repr__(self) -> str:
@@ -141,15 +148,19 @@ class Study:
         return tables.display(table, columns, title, self.notice, **options)
 
     def publish(self, figure: Figure, name: str, alt: str) -> Image:
-        """Save a figure as SVG and PNG, with the notice, and return it for display."""
-        return figures.publish(figure, self.figures, name, self.notice, alt)
+        """Save a figure as `<name>_<language>`, SVG and PNG, and return it for display.
+
+        Its last line is the notice of an invented wave, or the title of an observed one.
+        """
+        last = self.notice or self.wave.title[self.language]
+        return figures.publish(figure, self.figures, f"{name}_{self.language}", last, alt)
 
     def write(self, table: DataFrame, name: str) -> str:
-        """Write a table as `<name>.csv` beside the responses; returns the name of the file.
+        """Write a table as `<name>.csv` into `tables`; returns the name of the file.
 
         Codes only: the same bytes in every language.
         """
-        self.written.append(tables.write_csv(table, self.processed / f"{name}.csv").name)
+        self.written.append(tables.write_csv(table, self.tables / f"{name}.csv").name)
         return self.written[-1]
 
     def result(

@@ -23,11 +23,21 @@ def test_every_place_is_where_the_design_says(root):
         "data/processed/2012": project.processed("2012"),
         "figures/2012": project.figures("2012"),
         "runs/2012": project.runs("2012"),
+        "runs/2012/east": project.variant("2012", "east"),
+        "reports/2012": project.reports("2012"),
         "notebooks": project.notebooks,
     }
     assert {name: path.relative_to(root).as_posix() for name, path in places.items()} == {
         name: name for name in places
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "a/b", "a\\b", "-x", ".x", "a b", "c:", "base", "failed"]
+)
+def test_a_variant_has_a_name_that_a_folder_may_have(root, name):
+    with pytest.raises(ValueError, match="a variant cannot be called"):
+        Project(root).variant("2012", name)
 
 
 def test_naming_a_place_makes_nothing(root):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import mkb21
 from mkb21.page import figures
@@ -90,6 +91,24 @@ def test_a_model_by_name_or_by_the_path_of_a_file(root):
         study.model("gebruiksmodel_dirct")
 
 
+def test_what_a_variant_writes_stands_apart(root):
+    study = mkb21.open("2012", root, variant="east")
+    assert study.tables == root / "runs/2012/east/tables" and study.variant == "east"
+    assert study.figures == root / "runs/2012/east/figures"
+    study.write(pd.DataFrame({"n": [1]}), "descriptives_east")
+    assert (study.tables / "descriptives_east.csv").is_file()
+    assert not (study.processed / "descriptives_east.csv").exists() and len(study.responses) == 314
+    with pytest.raises(ValueError, match="cannot be called '../2013'"):
+        mkb21.open("2012", root, variant="../2013")
+
+
+def test_the_figure_of_an_observed_wave_ends_with_its_title(study):
+    study.notice = None
+    study.publish(Figure(layout="constrained"), "test_title", "alt")
+    svg = (study.figures / f"test_title_{study.language}.svg").read_text(encoding="utf-8")
+    assert study.wave.title[study.language] in svg and "invented" not in svg
+
+
 # --- words ---------------------------------------------------------------------------------------
 
 
@@ -145,12 +164,13 @@ def test_a_block_is_drawn_and_saved_once_and_its_table_returned(study, monkeypat
         return figures.bars(*arguments, **options)
 
     table = study.present("test_size", "Figure 3", size, draw, sort=False)
-    assert saved == ["test_size"]
+    name = f"test_size_{study.language}"
+    assert saved == [name]
     assert drawn == [{"language": study.language, "title": "Figure 3", "sort": False}]
-    svg = (study.figures / "test_size.svg").read_text(encoding="utf-8")
-    assert study.notice in svg and (study.figures / "test_size.png").is_file()
+    svg = (study.figures / f"{name}.svg").read_text(encoding="utf-8")
+    assert study.notice in svg and (study.figures / f"{name}.png").is_file()
     first = study.instrument.codes("size", study.language)[1]
-    assert f'<desc id="test_size-desc">Figure 3: {first} 42%,' in svg
+    assert f'<desc id="{name}-desc">Figure 3: {first} 42%,' in svg
     assert table.title == "Figure 3" and table.body.iloc[0, 0] == first
 
 
@@ -169,7 +189,7 @@ def test_a_block_may_say_a_part_and_show_another_table(study):
         in_words=said,
     )
     assert len(table.body) == len(items)
-    svg = (study.figures / "test_reputation.svg").read_text(encoding="utf-8")
+    svg = (study.figures / f"test_reputation_{study.language}.svg").read_text(encoding="utf-8")
     mean = f"{means['mean'].iloc[0]:.2f}"
     mean = mean.replace(".", ",") if study.language == "nl" else mean
     assert f"Figure 13 (means): {study.word(items[0])} {mean}," in svg

@@ -1,9 +1,11 @@
 """Where everything of the project is. The only module that knows the folder layout."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 _MARK = Path("data", "instrument.yaml")
+_TAKEN = ("base", "failed")  # a model card and a folder have these names
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,23 @@ class Project:
     def runs(self, wave: str) -> Path:
         """The folder of a wave's executed notebooks and manifest: ``runs/<wave>``."""
         return self.root / "runs" / str(wave)
+
+    def variant(self, wave: str, name: str) -> Path:
+        """The folder of all that a variant of a wave makes: ``runs/<wave>/<variant>``.
+
+        Raises
+        ------
+        ValueError
+            The name is not one that a folder may have on every system.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name in _TAKEN:
+            what = f"a variant cannot be called {name!r}: use letters, digits, - and _"
+            raise ValueError(f"{what}, and not {' or '.join(_TAKEN)}")
+        return self.runs(wave) / name
+
+    def reports(self, wave: str) -> Path:
+        """The folder of a wave's reports and model cards: ``reports/<wave>``."""
+        return self.root / "reports" / str(wave)
 
     def waves(self) -> list[str]:
         """The names of the waves that are described, sorted."""
