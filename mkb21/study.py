@@ -30,11 +30,13 @@ class Study:
 
     def __init__(self, wave: str, root: str | Path, language: str, variant: str = "") -> None:
         check_language(language)
-        self.project, self.language, self.variant = Project.find(root), language, variant
+        self.project, self.variant = Project.find(root), variant
         self.wave = load_wave(self.project, wave)  # its description
+        known = self.wave.instrument.languages
+        self.language = language if language in known else known[0]
         self.instrument = self.wave.questions  # the questionnaire, with what this wave asked
         self.analysis = load_analysis(self.project, self.wave)  # what is done with it
-        self.notice = self.wave.notice(language)  # below all that is of an invented wave
+        self.notice = self.wave.notice(self.language)  # below all that is of an invented wave
         self.processed = self.project.processed(wave)
         self.tables, self.figures = self.processed, self.project.figures(wave)
         if variant:
@@ -43,7 +45,10 @@ class Study:
         self.written: list[str] = []  # names of the tables, in the order in which they were written
 
     def __repr__(self) -> str:
-        lines = (self.wave.title[self.language], f"origin: {self.wave.origin}", self.notice)
+        lines = [self.wave.title[self.language], f"origin: {self.wave.origin}", self.notice]
+        if len(self.wave.instrument.languages) == 1:
+            only = ("taal: nl, de enige van de vragenlijst", "language: en, the only one it has")
+            lines.append(self.say(*only))
         return "\n".join(line for line in lines if line)
 
     @cached_property

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import mkb21
 from mkb21.run.paths import Project
 from mkb21.survey import cleaning
 from mkb21.survey.files import write_whole
@@ -736,3 +737,263 @@ def test_the_references_of_semfit_rest_on_this_wave():
             users[name].to_numpy(dtype=float, na_value=np.nan), reference[name], atol=1e-9
         )
     assert len(users) == len(reference)
+
+
+# --- reversed answers, numbers and open questions ------------------------------------------------
+
+SHOP = """
+instrument: shop
+languages: [nl]
+title: {nl: Winkel}
+wording: {nl: eigen}
+missing: {not_asked: {nl: niet gevraagd}, not_answered: {nl: niet beantwoord}, dont_know: {nl: weet niet}}
+scales:
+  agree: {kind: ordinal, dont_know: true, codes: {1: {nl: oneens}, 2: {nl: neutraal}, 3: {nl: eens}}}
+  yesno: {kind: nominal, codes: {0: {nl: nee}, 1: {nl: ja}}}
+  years: {kind: number, unit: {nl: jaar}, range: [16, 99], dont_know: true}
+  euros: {kind: number, unit: {nl: euro}, range: [0, null]}
+  words: {kind: open}
+blocks:
+  service:
+    title: {nl: Bediening}
+    source: our own
+    scale: agree
+    items:
+      friendly: {label: {nl: vriendelijk}}
+      waited: {label: {nl: lang gewacht}, reverse: true}
+      helped: {label: {nl: geholpen}}
+  money:
+    title: {nl: Geld}
+    source: our own
+    scale: euros
+    items: {spent: {label: {nl: uitgegeven}}, saved: {label: {nl: bespaard}}}
+  person:
+    title: {nl: Persoon}
+    source: our own
+    items: {age: {scale: years, label: {nl: leeftijd}}, moans: {scale: yesno, label: {nl: klaagt}}}
+  moan:
+    title: {nl: Klacht}
+    source: our own
+    asked_if: {variable: moans, codes: [1]}
+    items: {why: {scale: words, label: {nl: waarom}}}
+constructs:
+  service_score: {label: {nl: bediening}, items: [friendly, waited, helped]}
+  money_score: {label: {nl: geld}, items: [spent, saved]}
+  bad_service: {label: {nl: slecht}, items: [service_score, waited]}
+"""
+SHOP_WAVE = """
+wave: a
+title: {nl: A}
+origin: observed
+fieldwork: {start: 2020-01-01, end: 2020-02-01}
+population: {nl: iedereen}
+export: {file: shop.csv}
+columns: {respondent_id: Nr, friendly: A, waited: B, helped: C, spent: D, saved: E, age: F, moans: G, why: H}
+answers: {euros: {niets: 0, geheim: not_answered}}
+rules: {complete: [service]}
+"""
+SECRET = "Mevrouw De Vries was onbeleefd"
+SHOP_ROWS = [
+    f"1;eens;oneens;eens;12,50;niets;44;ja;{SECRET}",
+    "2;eens;eens;neutraal;Niets;-1;130;ja;  ",
+    f"3;oneens;weet niet;1;1000000;0;weet niet;nee;{SECRET}",
+    "4;oneens;2;eens;geheim;3;16;ja;1",
+]
+
+
+def shop(tmp_path, rows=SHOP_ROWS, *changes):
+    """The project and wave of the shop; `changes`: old and new texts in its questionnaire."""
+    text = SHOP
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    for name, content in {
+        "data/instrument.yaml": text,
+        "data/waves/a.yaml": SHOP_WAVE,
+        "data/raw/a/shop.csv": "\n".join(["Nr;A;B;C;D;E;F;G;H", *rows]),
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    project = Project.find(tmp_path)
+    return project, load_wave(project, "a")
+
+
+def test_reversed_answers_stay_as_given_and_scores_take_them_turned(tmp_path):
+    project, wave = shop(tmp_path)
+    cleaned = cleaning.clean(read_export(project, wave), wave)
+    found = cleaned.responses.set_index("respondent_id")
+    assert found["waited"].fillna(0).tolist() == [1, 3, 0, 2]
+    assert found["waited_r"].fillna(0).tolist() == [3, 1, 0, 2]
+    np.testing.assert_allclose(found["service_score"], [3, 2, 1, 2])
+    np.testing.assert_allclose(found["bad_service"], [3, 1.5, 1, 2])
+    assert wave.instrument.constructs["service_score"].items == ["friendly", "waited_r", "helped"]
+    assert wave.instrument.label("waited_r", "nl") == "lang gewacht (omgekeerd)"
+    assert wave.instrument.codes("waited_r", "nl") == {1: "oneens", 2: "neutraal", 3: "eens"}
+    assert wave.instrument.topic(["friendly", "waited_r", "helped"], "nl") == "bediening"
+    assert wave.instrument.topic(["waited_r", "friendly", "helped"], "nl") == "bediening"
+    cleaning.save(cleaned, project, wave)
+    pd.testing.assert_frame_equal(cleaning.load(project, wave)[0], cleaned.responses)
+
+
+def test_numbers_are_read_as_they_are_and_outside_their_range_taken_out(tmp_path):
+    project, wave = shop(tmp_path)
+    cleaned = cleaning.clean(read_export(project, wave), wave)
+    found = cleaned.responses.set_index("respondent_id")
+    np.testing.assert_array_equal(found["spent"], [12.5, 0, 1e6, NAN])
+    np.testing.assert_array_equal(found["saved"], [0, NAN, 0, 3])
+    np.testing.assert_array_equal(found["age"], [44, NAN, NAN, 16])
+    np.testing.assert_array_equal(found["money_score"], [6.25, 0, 5e5, 3])
+    assert cleaned.missing["age"].tolist() == ["", "not_answered", "dont_know", ""]
+    edits = cleaned.ledger[cleaned.ledger["rule"] == "out_of_range"]
+    assert edits[["variable", "before", "after"]].to_numpy().tolist() == [
+        ["saved", "-1", "not_answered"],
+        ["age", "130", "not_answered"],
+    ]
+    assert (wave.instrument.kind("age"), wave.instrument.codes("age")) == ("number", {})
+    cleaning.save(cleaned, project, wave)
+    made = cleaned.responses.assign(age=130.0)
+    with pytest.raises(ValueError, match="age has the code 130"):
+        cleaning.validate(made, cleaned.missing.assign(age=""), wave)
+
+
+def test_many_numbers_out_of_range_are_a_fault_of_the_description(tmp_path):
+    rows = [f"{k};eens;eens;eens;0;0;{year};nee;" for k, year in enumerate(range(1950, 1990))]
+    project, wave = shop(tmp_path, rows)
+    with pytest.raises(
+        ValueError, match=r"age: 40 of 40 numbers are outside the range .* 16 to 99"
+    ):
+        cleaning.clean(read_export(project, wave), wave)
+
+
+@pytest.mark.parametrize("text", ["12.50", "1.000,5", "veel", "twaalf euro", "1e3"])
+def test_a_text_that_is_no_number_is_refused(tmp_path, text):
+    project, wave = shop(tmp_path, [f"1;eens;eens;eens;{text};0;20;nee;"])
+    with pytest.raises(ValueError, match=r"'D' \(spent\): .* is not a number with decimal ','"):
+        read_export(project, wave)
+
+
+def test_what_is_written_to_an_open_question_stands_in_no_file(tmp_path):
+    project, wave = shop(tmp_path)
+    cleaned = cleaning.clean(read_export(project, wave), wave)
+    assert cleaned.responses["why"].fillna(0).tolist() == [1, 0, 0, 1]
+    assert cleaned.missing["why"].tolist() == ["", "not_answered", "not_asked", ""]
+    routed = cleaned.ledger[cleaned.ledger["rule"] == "routing"]
+    assert routed[["variable", "before"]].to_numpy().tolist() == [["why", "1"]]
+    cleaning.save(cleaned, project, wave)
+    written = [path.read_bytes() for path in project.processed("a").iterdir()]
+    written.append(cleaned.responses.to_csv().encode())
+    assert len(written) > 4 and not [content for content in written if b"Vries" in content]
+    cleaning.load(project, wave)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"1;eens;eens;eens;0;0;20;ja;{SECRET};{SECRET}",  # a field too many
+        f"1;eens;fout;eens;0;0;20;ja;{SECRET}",
+        f";eens;eens;eens;veel;0;20;ja;{SECRET}",
+        f'1;eens;eens;eens;0;0;20;ja;"{SECRET}',  # no second quotation mark
+    ],
+)
+def test_a_refused_export_does_not_quote_an_open_question(tmp_path, row):
+    project, wave = shop(tmp_path, [SHOP_ROWS[0], row])
+    with pytest.raises(ValueError) as refused:
+        read_export(project, wave)
+    assert "Vries" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("asked_if: {variable: moans,", "asked_if: {variable: age,",
+         "blocks.moan.asked_if: age is of kind number: it has no codes"),
+        ("items: [spent, saved]", "items: [spent, age]",
+         "constructs.money_score.items: numbers have a mean with others of their own scale only"),
+        ("items: [spent, saved]", "items: [spent, friendly]", "constructs.money_score.items: numbers"),
+        ("[service_score, waited]", "[service_score, money_score]", "bad_service.items: numbers have"),
+        ("items: [spent, saved]", "items: [spent, why]", "why is not on an ordinal scale"),
+        ("[friendly, waited, helped]", "[friendly, waited, waited_r]",
+         "service_score.items: waited_r stands more than once (as waited, which is reversed)"),
+        ("label: {nl: klaagt}", "reverse: true, label: {nl: klaagt}",
+         "blocks.person.items.moans.reverse: the scale 'yesno' has no order that can be turned"),
+        ("3: {nl: eens}", "4: {nl: eens}", "waited.reverse: the scale 'agree' has no order"),
+        ("unit: {nl: euro}, ", "", "scales.euros: a scale of kind number needs unit"),
+        ("range: [16, 99]", "range: [99, 16]", "scales.years.range: its low end is above"),
+        ("{kind: open}", "{kind: open, dont_know: true}", "words.dont_know: a scale of kind open has no"),
+        ("{kind: open}", "{kind: nominal}", "scales.words: a scale of kind nominal needs codes"),
+        ("{kind: ordinal, ", "{kind: ordinal, range: [1, 3], ", "agree.range: a scale of kind ordinal"),
+        ("constructs:", "derived:\n  old: {label: {nl: oud}, scale: yesno, recode: {from: age, codes: {1: [65]}}}\nconstructs:",
+         "derived.old.recode: age is of kind number"),
+        ("constructs:", "derived:\n  old: {label: {nl: oud}, scale: yesno, any_at_least: {items: [why], code: 1}}\nconstructs:",
+         "derived.old.any_at_least: why is of kind open"),
+        ("constructs:", "derived:\n  old: {label: {nl: oud}, scale: years, recode: {from: moans, codes: {1: [1]}}}\nconstructs:",
+         "derived.old: it makes codes that the scale 'years' does not have"),
+        ("  yesno: {kind: nominal, codes: {0: {nl: nee}", "  yesno: {kind: nominal, codes: {0: {nl: nee, en: 'no'}",
+         "scales.yesno.codes.0.en: the questionnaire has languages: [nl]"),
+        ("languages: [nl]", "languages: [nl, en]",
+         "(whole file): no text is in en, but the questionnaire has languages: [nl, en]"),
+        ("languages: [nl]", "languages: [en]", "(whole file): no text is in en, but"),
+        ("languages: [nl]", "languages: [nl, de]", "languages.1: Input should be 'nl' or 'en'"),
+        ("{nl: neutraal}", "{nl: Eens}", "agree.codes.3: the label 'eens' (nl) would also be read as 2"),
+        ("{nl: neutraal}", "{nl: weet  niet}", "the label 'weet  niet' (nl) would also be read as don't"),
+        ("{nl: neutraal}", "{nl: '3'}", "agree.codes.2: the label '3' (nl) would also be read as 3"),
+    ],
+)  # fmt: skip
+def test_what_such_questions_cannot_be(tmp_path, old, new, said):
+    with pytest.raises(ValueError, match=r"^instrument\.yaml has \d fault") as refused:
+        shop(tmp_path, SHOP_ROWS, (old, new))
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) <= 3  # the head, and one fault or two
+
+
+def test_the_name_of_a_reversed_answer_is_taken(tmp_path):
+    with pytest.raises(ValueError, match="waited.reverse: the name 'waited_r' is used 2 times"):
+        shop(tmp_path, SHOP_ROWS, ("moans", "waited_r"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("title: {nl: A}", "title: {nl: A, en: A}", "title.en: the questionnaire has languages: [nl]"),
+        ("export: {file: shop.csv}", "export: {file: shop.csv, language: en}",
+         "export.language: the questionnaire has languages: [nl]"),
+        ("{niets: 0,", "{niets: -5,", "answers.euros.niets: -5 is neither in the range of euros nor"),
+        ("{euros:", "{words: {geen: not_answered}, euros:", "an open question has no answers to list"),
+        ("{euros:", "{agree: {Prima: 3, prima: 2}, euros:",
+         "answers.agree.prima: the label 'prima' stands here for 3 as well"),
+        ("rules: {", "rules: {eligible: {age: [16]}, ", "rules.eligible.age: age is of kind number"),
+        ("{euros:", "{yesno: {Yes: 1}, euros:", "answers.yesno.Yes: YAML reads yes, no, on and off as"),
+        ("{euros:", "{agree: {1: 3}, euros:",
+         "answers.agree.1: Input should be a valid string (found 1): write it in quotes"),
+    ],
+)  # fmt: skip
+def test_what_a_wave_cannot_say_of_such_questions(tmp_path, old, new, said):
+    project, _ = shop(tmp_path)
+    text = project.wave_file("a").read_text(encoding="utf-8")
+    assert old in text
+    project.wave_file("a").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^a\.yaml has 1 fault") as refused:
+        load_wave(project, "a")
+    assert said in str(refused.value)
+
+
+def test_answers_that_a_wave_takes_together_stand_in_the_ledger(tmp_path):
+    project, _ = shop(tmp_path, [*SHOP_ROWS, "5;best;prima;Prima;0;0;20;nee;"])
+    text = project.wave_file("a").read_text(encoding="utf-8")
+    text = text.replace("{euros:", "{agree: {prima: 3, best: 3}, euros:")
+    project.wave_file("a").write_text(text, encoding="utf-8")
+    notes = read_export(project, load_wave(project, "a")).notes
+    assert notes[["rule", "respondent_id", "variable", "before", "after"]].to_numpy().tolist() == [
+        ["label_merged", "5", "friendly", "best", "prima"],
+        ["label_spelling", "5", "helped", "Prima", "prima"],
+        ["label_spelling", "2", "spent", "Niets", "niets"],
+    ]
+
+
+def test_a_questionnaire_in_one_language(tmp_path):
+    _, wave = shop(tmp_path)
+    with pytest.raises(ValueError, match="no texts in 'en', only in nl"):
+        wave.instrument.label("friendly")
+    study = mkb21.open("a", tmp_path, "en")
+    assert study.language == "nl" and study.word("friendly") == "vriendelijk"
+    assert str(study).splitlines()[-1] == "taal: nl, de enige van de vragenlijst"

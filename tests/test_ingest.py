@@ -181,7 +181,10 @@ def test_the_wave_says_in_which_language_the_labels_are(tmp_path):
     raw = read_export(*tea(tmp_path, rows, language="en"))
     assert raw.values.iloc[0, :2].tolist() == [1, 3]
     assert raw.missing.loc[0, "black"] == "dont_know"
-    assert "'yes' (1 times) is not in the scale yesno" in refusal(tmp_path, rows)
+    message = refusal(tmp_path, [*rows, "2;;;no;bad;joa;;"])
+    assert "'Q1' (drinks) and 2 more: 5 different answers, such as 'yes', are in 'en'" in message
+    assert "write language: en under export: in a.yaml." in message
+    assert "2 faults" in message and "'joa' (1 times) is not in the scale liking" in message
 
 
 def test_other_delimiter_encoding_and_decimal(tmp_path):

@@ -4,9 +4,13 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from mkb21.page import claims as claim_words
 from mkb21.run.paths import Project
+from mkb21.survey import cleaning, published
+from mkb21.survey.ingest import read_export
 from mkb21.survey.instrument import LANGUAGES, load_instrument, load_wave
 
 ROOT = Path(__file__).parents[1]
@@ -340,7 +344,40 @@ INSTRUMENT_FAULTS = {
         [('0: {nl: nee, en: "no"}', "0: {nl: nee, en: no}")],
         ("0: {nl: nee, en: no}", 1),
         "scales.chosen.codes.0.en",
-        "Input should be a valid string (found False)",
+        (
+            "Input should be a valid string (found False): YAML reads yes, no, on and off as true or "
+            "false: write it in quotes"
+        ),
+    ),
+    "a name that YAML reads as a truth value": (
+        [("      channel:\n", "      off:\n")],
+        ("      off:", 1),
+        "blocks.organisation.items.off",
+        'YAML reads yes, no, on and off as true or false: write it in quotes, "off"',
+    ),
+    "two answers with one label": (
+        [("{nl: Oost-Nederland, en: East}", "{nl: Oost-Nederland, en: north}")],
+        ("en: north}", 1),
+        "scales.region.codes.2",
+        "the label 'north' (en) would also be read as 1: give each its own words",
+    ),
+    "a label that is another code": (
+        [("{nl: partners, en: partners}\n      4: {nl", "{nl: '4', en: partners}\n      4: {nl")],
+        ("{nl: '4'", 1),
+        "scales.channel.codes.3",
+        "the label '4' (nl) would also be read as 4: give each its own words",
+    ),
+    "until before since": (
+        [("      channel:\n", '      channel:\n        since: "2014"\n        until: "2012-b"\n')],
+        ("        until", 1),
+        "blocks.organisation.items.channel.until",
+        "2012-b is before 2014",
+    ),
+    "since a number": (
+        [("      channel:\n", "      channel:\n        since: 2014\n")],
+        ("        since", 1),
+        "blocks.organisation.items.channel.since",
+        "Input should be a valid string (found 2014): write it in quotes",
     ),
     "a code that is no number": (
         [("      4: {nl: dagelijks, en: daily}", "      four: {nl: dagelijks, en: daily}")],
@@ -574,8 +611,8 @@ WAVE_FAULTS = {
         [("origin: reconstructed", "origin: synthetic")],
         "origin: ",
         "origin",
-        "Input should be 'observed', 'reconstructed' or 'demonstration'; synthetic is now called "
-        "reconstructed",
+        ("Input should be 'observed', 'reconstructed' or 'demonstration'; "
+         "synthetic is now called reconstructed"),
     ),
     "unknown variable": (
         [("  use_hyves: V10_04", "  use_hives: V10_04"), ("ignored: [Status]",
@@ -625,6 +662,30 @@ WAVE_FAULTS = {
         "  email: ",
         "personal.email",
         "the column 'V05' is used 2 times",
+    ),
+    "words of something unknown": (
+        [("ignored: [Status]", "ignored: [Status]\nwording: {sise: {label: {nl: a, en: b}}}")],
+        "wording: ",
+        "wording.sise",
+        "unknown item or block of this wave 'sise'. Closest: size",
+    ),
+    "words that an item does not have": (
+        [("ignored: [Status]", "ignored: [Status]\nwording: {size: {title: {nl: a, en: b}}}")],
+        "wording: ",
+        "wording.size.title",
+        "not here: an item has label and text",
+    ),
+    "words that a block does not have": (
+        [("ignored: [Status]", "ignored: [Status]\nwording: {market: {label: {nl: a, en: b}}}")],
+        "wording: ",
+        "wording.market.label",
+        "not here: a block has title and question",
+    ),
+    "words in one language": (
+        [("ignored: [Status]", "ignored: [Status]\nwording: {size: {label: {nl: a}}}")],
+        "wording: ",
+        "wording.size.label.en",
+        "this key is missing",
     ),
     "wrong code in answers": (
         [("niet gekozen: 0", "niet gekozen: 2")],
@@ -758,3 +819,136 @@ def test_a_faulty_instrument_is_named_when_a_wave_is_loaded(project):
     edit(project.instrument, *INSTRUMENT_FAULTS["unknown scale"][0])
     with pytest.raises(ValueError, match=r"^instrument\.yaml has 1 fault"):
         load_wave(project, "2012")
+
+
+# --- waves of one questionnaire ------------------------------------------------------------------
+
+LATER = [  # what a wave of 2014 asks: a block of its own, an item among others, a score
+    ("  expected:\n    title", """\
+  digital:
+    since: "2014"
+    title: {nl: Digitale vaardigheid, en: Digital skill}
+    source: ours
+    scale: agreement
+    items:
+      dig_skill: {label: {nl: vaardig, en: skilled}}
+      dig_tools: {label: {nl: middelen, en: tools}}
+  expected:
+    title"""),
+    ("      use_photo: {label", """\
+      use_instagram: {label: {nl: Instagram, en: Instagram}, since: "2014"}
+      use_photo: {label"""),
+    ("""\
+    items: [use_twitter, use_facebook, use_linkedin, use_hyves, use_googleplus, use_video, use_photo, use_blogs, use_forums, use_location]
+  use_ways:""", """\
+    items: [use_instagram, use_twitter, use_facebook, use_linkedin, use_hyves, use_googleplus, use_video, use_photo, use_blogs, use_forums, use_location]
+  use_ways:"""),
+    ("      items: [use_twitter,", "      items: [use_instagram, use_twitter,"),
+    ("constructs:\n", """\
+constructs:
+  digital_score: {label: {nl: digitaal, en: digital}, items: [dig_skill, dig_tools]}
+"""),
+]  # fmt: skip
+
+
+def wave_of(project, name, *changes):
+    """Wave `name` like that of 2012, with changes in its file."""
+    path = project.wave_file(name)
+    shutil.copy(project.wave_file("2012"), path)
+    edit(path, ('wave: "2012"', f'wave: "{name}"'), *changes)
+    return load_wave(project, name)
+
+
+def test_a_question_of_a_later_wave_leaves_an_earlier_one_as_it_was(project):
+    before = load_wave(project, "2012")
+    edit(project.instrument, *LATER)
+    after = load_wave(project, "2012")
+    claims = published.read(ROOT / "data" / "published" / "2012.csv")
+    raw = read_export(Project(ROOT), before)
+    assert after.items == before.items and after.questions == before.questions
+    for language in LANGUAGES:
+        found = [claim_words.labels(claims, w.questions, language) for w in (before, after)]
+        assert found[0] == found[1]
+    cleaned = [cleaning.clean(raw, wave) for wave in (before, after)]
+    for part in ("responses", "missing", "ledger", "flow"):
+        pd.testing.assert_frame_equal(*[getattr(each, part) for each in cleaned])
+
+
+def test_a_later_wave_asks_it(project):
+    edit(project.instrument, *LATER)
+    columns = "  use_photo: V10_07\n", "  use_photo: V10_07\n  use_instagram: V10_11\n"
+    with pytest.raises(ValueError, match="dig_skill has no column; add it, or list it"):
+        wave_of(project, "2014", columns)
+    more = columns[1] + "  dig_skill: V18_01\n  dig_tools: V18_02\n"
+    for name in ("2014", "2014-b", "10000"):  # the numbers in the names, as numbers
+        wave = wave_of(project, name, (columns[0], more))
+        assert {"use_instagram", "dig_skill", "dig_tools"} <= set(wave.items)
+        assert wave.instrument.min_answered("use_frequency") == 6
+        assert "digital_score" in wave.questions.constructs
+    for name in ("2013", "2012-b", "999"):
+        assert wave_of(project, name).items == load_wave(project, "2012").items
+
+
+def test_a_column_for_what_a_wave_did_not_ask_is_a_fault_that_says_so(project):
+    edit(project.instrument, *LATER)
+    edit(project.instrument, ("      use_hyves: {label", '      use_hyves: {until: "2010", label'))
+    edit(project.wave_file("2012"), ("  use_photo: V1", "  use_instagram: V10_11\n  use_photo: V1"))
+    found = faults(load_wave, project, "2012")
+    said = [message for _, _, message in found]
+    assert said == [
+        "columns.use_hyves: it is asked until 2010, not in this wave",
+        "columns.use_instagram: it is asked since 2014, not in this wave",
+    ]
+
+
+def test_a_score_of_what_was_not_asked_yet_is_none(project):
+    edit(project.instrument, *LATER)
+    wave = load_wave(project, "2012")
+    assert "digital" not in wave.instrument.blocks
+    assert "digital_score" not in wave.instrument.constructs
+    assert wave.instrument.min_answered("use_frequency") == 5
+    assert "use_instagram" not in wave.instrument.constructs["use_frequency"].items
+
+
+def test_a_wave_has_words_of_its_own(project):
+    words = """\
+wording:
+  use_twitter: {label: {nl: X, en: X}}
+  market: {title: {nl: Afzet, en: Sales}, question: {nl: "Aan wie verkoopt u?", en: "To whom do you sell?"}}
+  size: {text: {nl: Hoe groot?, en: How large?}}
+ignored: [Status]"""
+    reworded = wave_of(project, "2014", ("ignored: [Status]", words))
+    asked, full = reworded.questions, reworded.instrument
+    assert (asked.label("use_twitter"), full.label("use_twitter")) == ("X", "Twitter")
+    assert asked.text("b2b") == "To whom do you sell? businesses (B2B)"
+    assert asked.blocks["market"].title["nl"] == "Afzet" and asked.text("size") == "How large?"
+    assert load_wave(project, "2012").questions.label("use_twitter") == "Twitter"
+
+
+def test_the_label_of_a_reversed_answer_follows_the_words_of_the_wave(project):
+    edit(
+        project.instrument,
+        ("      cul_learning:\n", "      cul_learning:\n        reverse: true\n"),
+    )
+    words = "wording: {cul_learning: {label: {nl: lessen, en: lessons}}}\nignored: [Status]"
+    wave = wave_of(project, "2014", ("ignored: [Status]", words))
+    assert wave.questions.label("cul_learning_r") == "lessons (reversed)"
+    assert wave.questions.constructs["culture_score"].items[-1] == "cul_learning_r"
+    dropped = "not_in_wave: [cul_learning]\nignored: [Status]"
+    wave = wave_of(
+        project, "2015", ("ignored: [Status]", dropped), ("  cul_learning: V08_05\n", "")
+    )
+    assert "cul_learning_r" not in wave.questions.derived
+    assert "cul_learning_r" not in wave.questions.constructs["culture_score"].items
+
+
+def test_a_derived_variable_of_a_derived_one_is_asked_with_it(project):
+    edit(project.instrument, ("\nconstructs:\n", """
+  northern: {label: {nl: noord, en: north}, scale: chosen, recode: {from: region, codes: {0: [2], 1: [1]}}}
+
+constructs:
+"""))  # fmt: skip
+    assert "northern" in load_wave(project, "2012").questions.derived
+    gone = ("  province: V01\n", ""), ("    province: [1, 2, 3, 4, 5, 6]", "    #")
+    wave = wave_of(project, "2014", *gone, ("ignored: [Status]", "not_in_wave: [province]"))
+    assert not {"northern", "region", "east"} & set(wave.questions.derived)

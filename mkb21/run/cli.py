@@ -117,7 +117,7 @@ def compare(wave: str, root: str) -> None:
     from mkb21.survey import instrument, published
 
     register = published.read_register(path)
-    about = claims.labels(register, instrument.load_wave(project, wave).instrument)
+    about = claims.labels(register, instrument.load_wave(project, wave).questions)
     rows = [["id", "label", "published", "computed", "verdict"]]
     for row, text in zip(register.itertuples(), claims.as_text(register), strict=True):
         # four digits say whether a number is met; the table holds all of them

@@ -25,6 +25,7 @@ from mkb21.survey.instrument import (
     _plain,
     build,
     closest,
+    load_instrument,
     read_yaml,
 )
 
@@ -314,9 +315,10 @@ def load_analysis(project: Folders, wave: Wave) -> Analysis:
     said = Analysis()
     if project.analysis.is_file():
         source = read_yaml(project.analysis)
-        parsed = build(Analysis, source)
+        full = load_instrument(project)  # of all waves: names of a later one are no faults
+        parsed = build(Analysis, source, full.languages)
         if parsed is not None:
-            _check(parsed, wave.instrument, source)
+            _check(parsed, full, source)
         said = source.checked(parsed)
     return _asked(said, wave.questions)
 

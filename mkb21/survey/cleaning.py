@@ -229,21 +229,28 @@ def fill_multiple(values: DataFrame, missing: DataFrame, instrument: Instrument)
 
 
 def out_of_range(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Edited:
-    """Codes that the scale of an item does not have become not_answered.
+    """Codes that the scale of an item does not have, and numbers out of its range: not_answered.
 
     A few are slips. More than `MANY_SLIPS` of the answers to an item are a fault of the description
-    of the wave (yes and no coded 1 and 2, say) and raise a ValueError.
+    of the wave (yes and no coded 1 and 2, say; a range too narrow) and raise a ValueError.
     """
     values, missing, edits, faults = values.copy(), missing.copy(), [], []
     for item in values:
-        known, code = list(instrument.codes(item)), values[item]
-        bad = code.notna() & ~code.isin(known)
-        times = code[bad].value_counts()
-        if len(times) and times.iloc[0] > max(2, MANY_SLIPS * code.count()):
+        scale, code = instrument.scales[instrument.scale_name(item)], values[item]
+        bad = code.notna() & ~code.map(scale.holds)
+        times, name = code[bad].value_counts(), instrument.scale_name(item)
+        most = times.iloc[0] if len(times) else 0
+        if scale.kind == "number" and bad.sum() > max(2, MANY_SLIPS * code.count()):
+            low, high = map(_code_text, scale.limits)
             faults.append(
-                f"{item}: code {_code_text(times.index[0])} stands {times.iloc[0]} times in "
-                f"{code.count()} answers; the scale {instrument.scale_name(item)!r} has "
-                f"{', '.join(map(str, known))}. Say what it means under answers: in the "
+                f"{item}: {bad.sum()} of {code.count()} numbers are outside the range of the scale "
+                f"{name!r}, {low} to {high} ({_code_text(times.index[0])}: {most} times). Widen it"
+            )
+        elif scale.kind != "number" and most > max(2, MANY_SLIPS * code.count()):
+            faults.append(
+                f"{item}: code {_code_text(times.index[0])} stands {most} times in "
+                f"{code.count()} answers; the scale {name!r} has "
+                f"{', '.join(map(str, scale.codes))}. Say what it means under answers: in the "
                 "description of the wave"
             )
         before = code[bad].map(_code_text).to_numpy()
@@ -529,7 +536,8 @@ def _column_faults(table: DataFrame, name: str, expected: list[str]) -> list[str
 
 def _item_faults(responses: DataFrame, missing: DataFrame, item: str, wave: Wave) -> list[str]:
     code, reason = responses[item], missing[item]
-    wrong = code[code.notna() & ~code.isin(list(wave.instrument.codes(item)))]
+    scale = wave.instrument.scales[wave.instrument.scale_name(item)]
+    wrong = code[code.notna() & ~code.map(scale.holds)]
     unknown = reason[~reason.isin(["", *MISSING_REASONS])]
     other = int((code.isna() != (reason != "")).sum())
     faults = [f"{item} has the code {_code_text(found)}" for found in wrong.unique()]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-LANGUAGES = ("nl", "en")
+LANGUAGES: Final = ("nl", "en")
 
 
 def check_language(language: str) -> None:

@@ -26,10 +26,11 @@ import pyreadstat
 from pandas import DataFrame, Series
 
 from mkb21.survey.files import Folders
-from mkb21.survey.instrument import RESERVED, Export, Wave
+from mkb21.survey.instrument import RESERVED, Export, Wave, fold
 
 NOTES = ["rule", "respondent_id", "variable", "before", "after"]
 DELIMITERS = (";", ",", "\t", "|")
+Unknown = dict[tuple[str, str], dict[str, int]]  # scale and text -> item -> times
 Labels = dict[str, tuple[str, int | str]]  # folded label -> label, and its code or reason
 SHOWN = 10  # faults of one kind in one column; the rest is counted
 
@@ -50,8 +51,9 @@ class RawExport:
     Attributes
     ----------
     values : DataFrame
-        One float64 column per item of the wave: the code, NaN where there is none. Codes that the
-        scale does not have are still there.
+        One float64 column per item of the wave: the code or number, NaN where there is none; of an
+        open question 1 where something was written, and never what. Codes that the scale does not
+        have are still there.
     missing : DataFrame
         Same shape: "" where there is a code, else "not_answered", "dont_know" or "not_asked".
     meta : DataFrame
@@ -275,8 +277,8 @@ def _places(unit: str, numbers: Iterable[int]) -> str:
 
 
 def _closest(text: str, known: Iterable[str]) -> str:
-    names = {_fold(name): name for name in known}
-    near = [names[found] for found in get_close_matches(_fold(text), names, n=3, cutoff=0.5)]
+    names = {fold(name): name for name in known}
+    near = [names[found] for found in get_close_matches(fold(text), names, n=3, cutoff=0.5)]
     return f" Closest: {', '.join(map(repr, near))}." if near else ""
 
 
@@ -341,38 +343,44 @@ def _numbers(texts: Series, decimal: str) -> Series:
 
 def _read_items(texts: DataFrame, wave: Wave) -> tuple[DataFrame, DataFrame, DataFrame, list[str]]:
     """Codes, reasons for missing, spellings (by place in the file) and faults of all items."""
-    values, missing, notes, faults = {}, {}, [], []
+    values, missing, notes = {}, {}, []
+    unknown: Unknown = {}
     for item in [name for name in wave.items if name in texts]:
-        labels = _labels(wave, wave.instrument.scale_name(item))
-        text = texts[item]
-        read = _read_answers(text.unique(), labels, wave.export.decimal)
+        scale, text = wave.instrument.scale_name(item), texts[item]
+        if wave.instrument.kind(item) == "open":
+            text = text.str.strip().ne("").map({True: "1", False: ""})
+        read = _read_answers(text.unique(), _labels(wave, scale), wave.export.decimal)
         values[item] = text.map(read["value"])
         missing[item] = text.map(read["reason"]).astype(str)
         after = text.map(read["read_as"])
         other = text[after.notna() & (after != text)]
         notes.append(DataFrame({"variable": item, "before": other, "after": after[other.index]}))
-        faults += _label_faults(item, text[~text.isin(read.index)], labels, wave)
-    if faults:
-        place = f"{wave.wave}.yaml under answers: {{scale: {{label: code}}}}"
-        faults[-1] += f" If an answer is right after all, add it to {place}."
+        for words, times in text[~text.isin(read.index)].value_counts().items():
+            unknown.setdefault((scale, str(words)), {})[item] = times
     found = pd.concat(notes).rename_axis("respondent_id").reset_index() if notes else DataFrame()
-    found = found.assign(rule="label_spelling").reindex(columns=NOTES)
-    return DataFrame(values), DataFrame(missing), found, faults
+    found = found.reindex(columns=NOTES)
+    same = found["before"].map(fold) == found["after"].map(fold)
+    found["rule"] = same.map({True: "label_spelling", False: "label_merged"})
+    return DataFrame(values), DataFrame(missing), found, _label_faults(unknown, wave)
 
 
-def _labels(wave: Wave, scale: str) -> Labels:
-    """Folded label -> label and its code or reason for missing; labels of the wave come first."""
-    instrument, language = wave.instrument, wave.export.language
-    spec = instrument.scales[scale]
+def _labels(wave: Wave, scale: str, language: str = "") -> Labels:
+    """Folded label -> label and its code or reason for missing; labels of the wave come first.
+
+    Of several labels of the wave for one code the others are read as the first.
+    """
+    instrument, own = wave.instrument, wave.answers.get(scale, {})
+    spec, language = instrument.scales[scale], language or wave.export.language
     meaning: dict[str, int | str] = {text[language]: code for code, text in spec.codes.items()}
     if spec.dont_know:
         meaning[instrument.missing.dont_know[language]] = "dont_know"
-    meaning |= wave.answers.get(scale, {})
-    return {_fold(label): (label, code) for label, code in meaning.items()}
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    first: dict[int | str, str] = {
+        code: label for label, code in reversed(own.items()) if isinstance(code, int)
+    }
+    return {
+        fold(label): (first.get(code, label) if label in own else label, code)
+        for label, code in (meaning | own).items()
+    }
 
 
 def _read_answers(texts: Iterable[str], labels: Labels, decimal: str) -> DataFrame:
@@ -380,7 +388,7 @@ def _read_answers(texts: Iterable[str], labels: Labels, decimal: str) -> DataFra
     numbers = _numbers(Series(texts, index=texts, dtype=str).str.strip(), decimal)
     read = {}
     for text in texts:
-        label, meaning = labels.get(_fold(text), (text.strip(), numbers[text]))
+        label, meaning = labels.get(fold(text), (text.strip(), numbers[text]))
         if not text.strip():
             read[text] = (float("nan"), "not_answered", text)
         elif isinstance(meaning, str):
@@ -391,15 +399,41 @@ def _read_answers(texts: Iterable[str], labels: Labels, decimal: str) -> DataFra
     return DataFrame.from_dict(read, orient="index", columns=list(types)).astype(types)
 
 
-def _label_faults(item: str, unknown: Series, labels: Labels, wave: Wave) -> list[str]:
-    known = {folded: label for folded, (label, _) in labels.items()}
-    where = f"column {wave.columns[item]!r} ({item})"
-    faults = []
-    for text, count in unknown.value_counts().head(SHOWN).items():
-        near = [known[folded] for folded in get_close_matches(_fold(text), known, n=1)]
-        hint = f"Closest: {near[0]!r}." if near else f"Its answers: {', '.join(known.values())}."
-        scale = wave.instrument.scale_name(item)
-        faults.append(f"{where}: {text!r} ({count} times) is not in the scale {scale}. {hint}")
-    if unknown.nunique() > SHOWN:
-        faults.append(f"{where}: {unknown.nunique() - SHOWN} more answers are not in the scale.")
+def _label_faults(unknown: Unknown, wave: Wave) -> list[str]:
+    """What is said of texts that are no answer: each once, however many columns have it."""
+    faults, other = [], {*wave.instrument.languages} - {wave.export.language}
+    labels = {scale: [_labels(wave, scale, name) for name in other] for scale, _ in unknown}
+    foreign = [at for at in unknown if any(fold(at[1]) in known for known in labels[at[0]])]
+    if foreign:
+        where, language = _where([i for at in foreign for i in unknown[at]], wave), other.pop()
+        what = f"{len(foreign)} different answers, such as {foreign[0][1]!r}, are in {language!r}"
+        faults = [f"{where}: {what}: write language: {language} under export: in {wave.wave}.yaml."]
+    for scale in labels:
+        own = {text: at for (name, text), at in unknown.items() if name == scale}
+        faults += _scale_faults(scale, {t: own[t] for t in own if (scale, t) not in foreign}, wave)
     return faults
+
+
+def _scale_faults(scale: str, unknown: dict[str, dict[str, int]], wave: Wave) -> list[str]:
+    known = {folded: label for folded, (label, _) in _labels(wave, scale).items()}
+    kind, faults = f"in the scale {scale}", []
+    if wave.instrument.scales[scale].kind == "number":
+        kind = f"a number with decimal {wave.export.decimal!r}"
+    for text, times in list(unknown.items())[:SHOWN]:
+        what = f"{_where(times, wave)}: {text!r} ({sum(times.values())} times) is not {kind}."
+        near = [known[folded] for folded in get_close_matches(fold(text), known, n=1)]
+        hint = f" Closest: {near[0]!r}." if near else f" Its answers: {', '.join(known.values())}."
+        faults.append(what + hint * bool(known))
+    if rest := list(unknown.values())[SHOWN:]:
+        where = _where([item for times in rest for item in times], wave)
+        faults.append(f"{where}: {len(rest)} more answers are not {kind}.")
+    if faults:
+        place = f"{wave.wave}.yaml under answers: {{{scale}: {{label: code}}}}"
+        faults[-1] += f" If an answer is right after all, add it to {place}."
+    return faults
+
+
+def _where(items: Iterable[str], wave: Wave) -> str:
+    first, *others = dict.fromkeys(items)
+    name = f"column {wave.columns[first]!r} ({first})"
+    return f"{name} and {len(others)} more" if others else name

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cached_property, reduce
 from graphlib import CycleError, TopologicalSorter
+from math import inf
 from operator import getitem
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -28,6 +29,14 @@ from mkb21.survey.files import LANGUAGES, Folders, check_language
 MISSING_REASONS = ("not_asked", "not_answered", "dont_know")
 RESERVED = ("respondent_id", "started", "finished", "duration_minutes")
 FLAGS = ("flag_fast", "longstring", "flag_careless")  # columns that cleaning makes
+REVERSED = {"nl": "omgekeerd", "en": "reversed"}  # after the label of a reversed answer
+KEYS = {  # of each kind of scale: the first is needed
+    "nominal": "codes dont_know",
+    "ordinal": "codes dont_know",
+    "number": "unit range dont_know",
+    "open": "",
+}
+TRUTH = "YAML reads yes, no, on and off as true or false: write it in quotes"
 NOTICES = {  # of the origins whose respondents are invented
     "reconstructed": {
         "nl": "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van {wave} "
@@ -52,30 +61,66 @@ class Strict(BaseModel):
 
 
 class Text(Strict):
-    """A text in both languages."""
+    """A text in the languages of the questionnaire (`_check_languages`)."""
 
-    nl: str = Field(min_length=1)
-    en: str = Field(min_length=1)
+    nl: str | None = Field(default=None, min_length=1)
+    en: str | None = Field(default=None, min_length=1)
 
     def __getitem__(self, language: str) -> str:
         check_language(language)
-        return getattr(self, language)
+        if (text := getattr(self, language)) is None:
+            known = " and ".join(name for name, own in self if own)
+            raise ValueError(f"The questionnaire has no texts in {language!r}, only in {known}.")
+        return text
 
 
 class Scale(Strict):
-    """An answer scale: code -> label."""
+    """How an item is answered: with one of `codes`, a number of `unit`s, or in one's own words.
 
-    kind: Literal["nominal", "ordinal"]
-    codes: dict[int, Text] = Field(min_length=2)
+    `range`: the lowest and highest number that can be.
+    """
+
+    kind: Literal["nominal", "ordinal", "number", "open"]
+    codes: dict[int, Text] = Field(default={}, min_length=2)
     dont_know: bool = False
+    unit: Text | None = None
+    range: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The range of a number; infinite where it has no end."""
+        low, high = self.range
+        return -inf if low is None else low, inf if high is None else high
+
+    def holds(self, value: float) -> bool:
+        """Is it an answer? Of an open question that is 1: something was written."""
+        low, high = self.limits
+        return low <= value <= high if self.kind == "number" else value in (self.codes or [1])
 
 
-class Item(Strict):
-    """One question, or one option of a question with several answers."""
+class Dated(Strict):
+    """What was asked from one wave to another, both included."""
+
+    since: str | None = None
+    until: str | None = None
+
+    def outside(self, wave: str) -> str:
+        """Why it is not in a wave ("since 2014"); "" if it is."""
+        if self.since and _order(wave) < _order(self.since):
+            return f"since {self.since}"
+        return f"until {self.until}" if self.until and _order(wave) > _order(self.until) else ""
+
+
+class Item(Dated):
+    """One question, or one option of a question with several answers.
+
+    `reverse`: scores take `<item>_r`, in which the highest code is the lowest (see `_keyed`).
+    """
 
     label: Text
     text: Text | None = None
     scale: str | None = None
+    reverse: bool = False
 
 
 class Condition(Strict):
@@ -85,7 +130,7 @@ class Condition(Strict):
     codes: list[int] = Field(min_length=1)
 
 
-class Block(Strict):
+class Block(Dated):
     """Questions that stand together in the questionnaire."""
 
     title: Text
@@ -126,6 +171,14 @@ class Derived(Strict):
             return [self.recode.source]
         return list(self.any_at_least.items) if self.any_at_least else []
 
+    def of(self, known: set[str]) -> Derived:
+        """The same of those sources that there are."""
+        if not self.any_at_least:
+            return self
+        left = [item for item in self.sources if item in known]
+        reach = self.any_at_least.model_copy(update={"items": left})
+        return self.model_copy(update={"any_at_least": reach})
+
 
 class Construct(Strict):
     """A score: the mean of its items, if enough of them were answered."""
@@ -147,6 +200,7 @@ class Instrument(Strict):
     """The questionnaire. Made by `load_instrument`."""
 
     instrument: str
+    languages: tuple[Literal["nl", "en"], ...] = Field(default=LANGUAGES, min_length=1)
     title: Text
     wording: Text
     missing: Missing
@@ -190,8 +244,13 @@ class Instrument(Strict):
         known = [*self.items, *self.derived, *self.constructs]
         raise ValueError(f"The instrument has no variable {variable!r}.{closest(variable, known)}")
 
+    def kind(self, variable: str) -> str:
+        """Kind of the answer scale: nominal, ordinal, number or open; "" for a score."""
+        scale = self.scales.get(self.scale_name(variable))
+        return scale.kind if scale else ""
+
     def codes(self, variable: str, language: str = "en") -> dict[int, str]:
-        """Code -> label of the answer scale of a variable, in its order; {} for a score."""
+        """Code -> label of the answer scale of a variable, in its order; {} where it has none."""
         name = self.scale_name(variable)
         return {c: t[language] for c, t in self.scales[name].codes.items()} if name else {}
 
@@ -215,7 +274,11 @@ class Instrument(Strict):
         for name, construct in self.constructs.items():
             if construct.items == names:
                 return self.label(name, language)
-        title = self.blocks[self.block_of[names[0]]].title[language]
+        first = names[0]
+        while first not in self.block_of:
+            made = self.derived.get(first)
+            first = made.sources[0] if made else self.construct(first).items[0]
+        title = self.blocks[self.block_of[first]].title[language]
         return title[0].lower() + title[1:]
 
     def text(self, item: str, language: str = "en") -> str:
@@ -230,6 +293,41 @@ class Instrument(Strict):
         """How many items must be answered for a score (default: half of them, rounded up)."""
         spec = self.constructs[construct]
         return spec.min_answered or -(-len(spec.items) // 2)
+
+    def outside(self, item: str, wave: str) -> str:
+        """Why an item is not in a wave by its own `since` and `until` or its block's; "" if it is."""
+        return self.items[item].outside(wave) or self.blocks[self.block_of[item]].outside(wave)
+
+    def only(self, asked: set[str]) -> Instrument:
+        """The questionnaire of the items that were asked.
+
+        Blocks, derived variables and constructs lose the others. A construct is left out
+        where fewer items are left than its `min_answered`, or than two.
+        """
+        blocks = {
+            name: block.model_copy(update={"items": {i: block.items[i] for i in left}})
+            for name, block in self.blocks.items()
+            if (left := [i for i in block.items if i in asked])
+        }
+        known, constructs = set(asked), dict(self.constructs)
+        while made := {n for n, spec in self.derived.items() if known & {*spec.sources}} - known:
+            known |= made
+        for _ in self.constructs:  # leaving one out can leave too few for another
+            there = {*known, *constructs}
+            constructs = {
+                name: spec.model_copy(update={"items": left})
+                for name, spec in constructs.items()
+                if len(left := [i for i in spec.items if i in there]) >= (spec.min_answered or 2)
+            }
+        return self.having(
+            blocks=blocks,
+            derived={name: d.of(known) for name, d in self.derived.items() if name in known},
+            constructs=constructs,
+        )
+
+    def having(self, **parts: Any) -> Instrument:
+        """The questionnaire with other parts."""
+        return Instrument.model_construct(**dict(self) | parts)
 
 
 class Fieldwork(Strict):
@@ -269,8 +367,21 @@ class Rules(Strict):
     longstring: int | None = None  # as many equal answers in a row are flagged, not dropped
 
 
+class Wording(Strict):
+    """Words of an item (label, text) or a block (title, question) in one wave."""
+
+    label: Text | None = None
+    text: Text | None = None
+    title: Text | None = None
+    question: Text | None = None
+
+    def of(self, asked: Dated) -> dict[str, Text]:
+        """Those that an item or a block has."""
+        return {k: text for k, text in self if text and k in type(asked).model_fields}
+
+
 class Wave(Strict):
-    """One wave. Made by `load_wave`, which adds the instrument as the wave used it."""
+    """One wave. Made by `load_wave`, which adds the instrument of the time of the wave."""
 
     wave: str
     title: Text
@@ -283,6 +394,7 @@ class Wave(Strict):
     ignored: list[str] = []
     answers: dict[str, dict[str, int | str]] = {}  # scale -> label -> code
     not_in_wave: list[str] = []
+    wording: dict[str, Wording] = {}  # item or block -> its words in this wave
     rules: Rules = Rules()
     instrument: Instrument = Field(default=None, exclude=True)  # type: ignore[assignment]
 
@@ -303,32 +415,23 @@ class Wave(Strict):
 
     @cached_property
     def questions(self) -> Instrument:
-        """The instrument as this wave asked it: without what stands under `not_in_wave`.
+        """The instrument as this wave asked it: in its words, without the items not in it.
 
-        Blocks, derived variables and constructs lose the items that were not asked; a
-        construct of which fewer are left than `min_answered` is left out, as in cleaning.
+        A construct of which fewer items are left than `min_answered` is left out, as in cleaning.
         """
-        full, asked = self.instrument, set(self.items)
-        blocks = {
-            name: block.model_copy(update={"items": {i: block.items[i] for i in left}})
-            for name, block in full.blocks.items()
-            if (left := [i for i in block.items if i in asked])
+        full, blocks = self.instrument, {}
+        constructs = {
+            name: spec.model_copy(update={"min_answered": full.min_answered(name)})
+            for name, spec in full.constructs.items()
         }
-        known = asked | set(full.constructs)
-        while known != (known := known - {n for n in full.constructs if self._too_short(n, known)}):
-            pass  # leaving one out can leave too few for another
-        constructs = {}
-        for name in (name for name in full.constructs if name in known):
-            left = [i for i in full.constructs[name].items if i in known]
-            update = {"items": left, "min_answered": full.min_answered(name)}
-            constructs[name] = full.constructs[name].model_copy(update=update)
-        derived = {n: spec for n, spec in full.derived.items() if asked & set(spec.sources)}
-        asked_of = {"blocks": blocks, "constructs": constructs, "derived": derived}
-        return Instrument.model_construct(**dict(full) | asked_of)
+        asked = full.having(constructs=constructs).only(set(self.items))
+        for name, block in asked.blocks.items():
+            items = {item: self._reworded(item, spec) for item, spec in block.items.items()}
+            blocks[name] = self._reworded(name, block.model_copy(update={"items": items}))
+        return _keyed(asked.having(blocks=blocks))
 
-    def _too_short(self, construct: str, known: set[str]) -> bool:
-        left = [i for i in self.instrument.constructs[construct].items if i in known]
-        return len(left) < self.instrument.min_answered(construct)
+    def _reworded(self, name: str, asked: Dated) -> Any:
+        return asked.model_copy(update=self.wording.get(name, Wording()).of(asked))
 
 
 Shape = TypeVar("Shape", bound=Strict)
@@ -384,9 +487,12 @@ def load_instrument(project: Folders) -> Instrument:
         missing keys. Where the faults make it impossible to read the file on, mend them first.
     """
     source = read_yaml(project.instrument)
-    instrument = build(Instrument, source)
+    said = str(source.data.get("languages", LANGUAGES))  # whatever it is: judged by `build`
+    instrument = build(Instrument, source, [name for name in LANGUAGES if name in said])
     if instrument is not None:
         _check_names(instrument, source)
+        instrument = _keyed(instrument)
+        _check_scales(instrument, source)
         _check_blocks(instrument, source)
         _check_derived(instrument, source)
         _check_constructs(instrument, source)
@@ -395,7 +501,7 @@ def load_instrument(project: Folders) -> Instrument:
 
 
 def load_wave(project: Folders, wave: str) -> Wave:
-    """One wave, with the instrument in `.instrument`.
+    """One wave, with the instrument of its time in `.instrument`: by `since` and `until`.
 
     Raises
     ------
@@ -408,12 +514,15 @@ def load_wave(project: Folders, wave: str) -> Wave:
     if not path.is_file():
         known = ", ".join(project.waves()) or "none yet"
         raise ValueError(f"There is no wave {wave!r} ({path} does not exist). Waves: {known}.")
-    instrument = load_instrument(project)
+    full = load_instrument(project)
     source = read_yaml(path)
-    parsed = build(Wave, source)
+    wave = str(wave)  # papermill makes 2012 a number
+    instrument = full.only({item for item in full.items if not full.outside(item, wave)})
+    parsed = build(Wave, source, full.languages)
     if parsed is not None:
-        _check_wave(parsed, instrument, str(wave), source)  # papermill makes 2012 a number
-    return source.checked(parsed).model_copy(update={"instrument": instrument})
+        parsed = parsed.model_copy(update={"instrument": instrument})
+        _check_wave(parsed, full, wave, source)
+    return source.checked(parsed)
 
 
 def read_yaml(path: Path) -> SourceFile:
@@ -422,6 +531,7 @@ def read_yaml(path: Path) -> SourceFile:
     try:
         loader = _LOADER(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
+        _index(node, (), source)
         source.data = loader.construct_document(node) if node else None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
@@ -432,19 +542,21 @@ def read_yaml(path: Path) -> SourceFile:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(source.data, dict):
         raise ValueError(f"{path} is empty or is not a mapping of keys to values.")
-    _index(node, (), source)
     return source
 
 
 def _index(node: yaml.Node | None, place: tuple, source: SourceFile) -> None:
-    """Remember the line of each place and note keys that stand twice."""
+    """Remember the line of each place; note keys that stand twice or are no words to YAML."""
     if isinstance(node, yaml.MappingNode):
-        seen = Counter(key.value for key, _ in node.value)
+        seen = Counter(str(key.value) for key, _ in node.value)
         for key, value in node.value:
-            here = (*place, key.value)
+            here = (*place, str(key.value))
             source.lines[here] = key.start_mark.line + 1
-            if seen[key.value] > 1:
+            if seen[str(key.value)] > 1:
                 source.fault(here, "this name stands more than once here")
+            if key.tag == "tag:yaml.org,2002:bool":
+                source.fault(here, f'{TRUTH}, "{key.value}"')
+                key.tag = "tag:yaml.org,2002:str"  # to read on
             _index(value, here, source)
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
@@ -453,26 +565,57 @@ def _index(node: yaml.Node | None, place: tuple, source: SourceFile) -> None:
             _index(value, here, source)
 
 
-def build(shape: type[Shape], source: SourceFile) -> Shape | None:
-    """The file as a record, its faults noted; None where it cannot be read on in spite of them."""
+def build(
+    shape: type[Shape], source: SourceFile, languages: Iterable[str] = LANGUAGES
+) -> Shape | None:
+    """The file as a record, its faults noted; None where it cannot be read on in spite of them.
+
+    Its texts must be in these languages.
+    """
     try:
-        return shape.model_validate(source.data)
+        record = shape.model_validate(source.data)
     except ValidationError as error:
         faults = error.errors()
-    for fault in faults:
-        source.fault(tuple(key for key in fault["loc"] if key != "[key]"), _plain(fault))
-    try:
-        return shape.model_validate(_mended(source.data, faults))
-    except ValidationError:
-        return None
+        for fault in faults:
+            source.fault(tuple(key for key in fault["loc"] if key != "[key]"), _plain(fault))
+        try:
+            record = shape.model_validate(_mended(source.data, faults, languages))
+        except ValidationError:
+            return None
+    _check_languages(record, languages, source)
+    return record
 
 
-def _mended(data: dict, faults: list[ErrorDetails]) -> dict:
+def _check_languages(record: Strict, languages: Iterable[str], source: SourceFile) -> None:
+    """Each text has each language of the questionnaire, and no other."""
+    texts, listed = dict(_texts(record, ())), ", ".join(languages)
+    for language in LANGUAGES:
+        needed = language in languages
+        wrong = [place for place, text in texts.items() if (language in text) != needed]
+        reason = "this key is missing" if needed else f"the questionnaire has languages: [{listed}]"
+        if len(wrong) == len(texts) > 1:  # one fault, not one for each text
+            reason = f"{'no' if needed else 'every'} text is in {language}"
+            source.fault((), f"{reason}, but the questionnaire has languages: [{listed}]")
+            continue
+        for place in wrong:
+            source.fault((*place, language), reason)
+
+
+def _texts(record: Any, place: tuple) -> Iterator[tuple[tuple, list[str]]]:
+    """The place of every text in a record, and the languages that it has."""
+    if isinstance(record, Text):
+        yield place, [language for language, text in record if text is not None]
+    parts = dict(record).items() if isinstance(record, Strict | dict) else ()
+    for name, part in enumerate(record) if isinstance(record, list) else parts:
+        yield from _texts(part, (*place, name))
+
+
+def _mended(data: dict, faults: list[ErrorDetails], languages: Iterable[str]) -> dict:
     """The data without unknown keys and with a stand-in for each missing text.
 
     Only to look for more faults in the rest: what has a fault is never handed on.
     """
-    data, text = deepcopy(data), dict.fromkeys(LANGUAGES, "?")
+    data, text = deepcopy(data), dict.fromkeys(languages, "?")
     stand_ins: dict[Any, Any] = {**text, "label": text, "title": text}
     for fault in faults:
         *above, last = fault["loc"]
@@ -490,6 +633,9 @@ def _plain(fault: ErrorDetails) -> str:
         return "this key is not known here"
     if fault["type"] == "missing":
         return "this key is missing"
+    if fault["type"] == "string_type" and not isinstance(fault["input"], dict | list):
+        what = TRUTH if isinstance(fault["input"], bool) else "write it in quotes"
+        return f"{fault['msg']} (found {fault['input']!r}): {what}"
     if fault["type"] == "literal_error" and fault["input"] == "synthetic":
         return f"{fault['msg']}; synthetic is now called reconstructed"
     return f"{fault['msg']} (found {fault['input']!r})"
@@ -501,21 +647,79 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" Closest: {', '.join(near)}." if near else ""
 
 
+def _order(wave: str) -> list[str | int]:
+    """What waves are sorted by: the numbers in their names as numbers."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", wave)]
+
+
+def fold(text: str) -> str:
+    """A label without differences of case and spacing."""
+    return " ".join(text.split()).casefold()
+
+
+def _keyed(instrument: Instrument) -> Instrument:
+    """With the reversed answers: `<item>_r`, derived of an item, takes its place in constructs."""
+    made, derived = {}, dict(instrument.derived)
+    for item, spec in instrument.items.items():
+        scale = instrument.scale_name(item)
+        if spec.reverse and (turned := _turned(instrument.scales.get(scale))):
+            words = {k: f"{text} ({REVERSED[k]})" for k, text in spec.label if text}
+            recode = Recode.model_validate({"from": item, "codes": turned})
+            made[item] = f"{item}_r"
+            derived[made[item]] = Derived(label=Text(**words), scale=scale, recode=recode)
+    constructs = {
+        name: spec.model_copy(update={"items": [made.get(item, item) for item in spec.items]})
+        for name, spec in instrument.constructs.items()
+    }
+    return instrument.having(derived=derived, constructs=constructs)
+
+
+def _turned(scale: Scale | None) -> dict[int, list[int]]:
+    """New code -> old code, the lowest for the highest; {} for a scale that cannot be turned."""
+    if scale is None or scale.kind != "ordinal":
+        return {}
+    ends = min(scale.codes) + max(scale.codes)
+    turned = {ends - code: [code] for code in scale.codes}
+    return turned if turned.keys() == scale.codes.keys() else {}
+
+
 def _check_names(instrument: Instrument, source: SourceFile) -> None:
     """Items, derived variables and constructs are columns of one table: their names must differ."""
-    places: list[tuple[str, ...]] = [
-        ("blocks", b, "items", i) for b, block in instrument.blocks.items() for i in block.items
-    ]
-    places += [("derived", name) for name in instrument.derived]
-    places += [("constructs", name) for name in instrument.constructs]
-    count = Counter(place[-1] for place in places)
-    for place in places:
-        if count[place[-1]] > 1:
-            source.fault(place, f"the name {place[-1]!r} is used {count[place[-1]]} times")
-        if place[-1] in (*RESERVED, *FLAGS):
-            source.fault(place, f"the name {place[-1]!r} is reserved")
-        if not place[-1].isidentifier():
-            source.fault(place, f"{place[-1]!r} is not a name: use letters, digits and _")
+    named: dict[tuple, str] = {}
+    for block, spec in instrument.blocks.items():
+        named |= {("blocks", block, "items", item): item for item in spec.items}
+        turned = [item for item, asked in spec.items.items() if asked.reverse]
+        named |= {("blocks", block, "items", item, "reverse"): f"{item}_r" for item in turned}
+    named |= {("derived", name): name for name in instrument.derived}
+    named |= {("constructs", name): name for name in instrument.constructs}
+    count = Counter(named.values())
+    for place, name in named.items():
+        if count[name] > 1:
+            source.fault(place, f"the name {name!r} is used {count[name]} times")
+        if name in (*RESERVED, *FLAGS):
+            source.fault(place, f"the name {name!r} is reserved")
+        if not name.isidentifier():
+            source.fault(place, f"{name!r} is not a name: use letters, digits and _")
+
+
+def _check_scales(instrument: Instrument, source: SourceFile) -> None:
+    for name, scale in instrument.scales.items():
+        here, own = ("scales", name), KEYS[scale.kind].split()
+        for key in scale.model_fields_set - {"kind", *own}:
+            source.fault((*here, key), f"a scale of kind {scale.kind} has no {key}")
+        if own and own[0] not in scale.model_fields_set:
+            source.fault(here, f"a scale of kind {scale.kind} needs {own[0]}")
+        if scale.limits[0] > scale.limits[1]:
+            source.fault((*here, "range"), "its low end is above its high end")
+        for language in instrument.languages:
+            read = {str(code): str(code) for code in scale.codes}  # as an export of codes has it
+            if scale.dont_know:
+                read[fold(getattr(instrument.missing.dont_know, language) or "")] = "don't know"
+            for code, text in scale.codes.items():
+                label = getattr(text, language) or str(code)
+                if (other := read.setdefault(fold(label), str(code))) != str(code):
+                    what = f"the label {label!r} ({language}) would also be read as {other}"
+                    source.fault((*here, "codes", code), f"{what}: give each its own words")
 
 
 def _check_blocks(instrument: Instrument, source: SourceFile) -> None:
@@ -530,8 +734,18 @@ def _check_blocks(instrument: Instrument, source: SourceFile) -> None:
             elif block.multiple and set(instrument.scales[scale].codes) != {0, 1}:
                 reason = "an option of a multiple question needs a scale with codes 0 and 1"
                 source.fault(place, reason)
+            elif spec.reverse and not _turned(instrument.scales[scale]):
+                reason = f"the scale {scale!r} has no order that can be turned round"
+                source.fault((*place, "reverse"), reason)
+            _check_dates(spec, place, source)
+        _check_dates(block, here, source)
         if asked := block.asked_if:
             _check_codes(instrument, asked.variable, asked.codes, (*here, "asked_if"), source)
+
+
+def _check_dates(asked: Dated, place: tuple, source: SourceFile) -> None:
+    if asked.since and asked.until and asked.outside(asked.until):
+        source.fault((*place, "until"), f"{asked.until} is before {asked.since}")
 
 
 def _check_codes(
@@ -541,6 +755,10 @@ def _check_codes(
     known = [*instrument.items, *instrument.derived]
     if variable not in known:
         source.unknown(place, "variable", variable, known)
+        return
+    if instrument.kind(variable) in ("number", "open"):
+        reason = f"{variable} is of kind {instrument.kind(variable)}: it has no codes"
+        source.fault(place, reason)
         return
     scale = instrument.scales.get(instrument.scale_name(variable))
     known_codes = scale.codes if scale else codes
@@ -571,24 +789,35 @@ def _check_derived(instrument: Instrument, source: SourceFile) -> None:
 
 
 def _check_constructs(instrument: Instrument, source: SourceFile) -> None:
-    known = [*instrument.items, *instrument.constructs]
+    turned = {f"{item}_r": item for item, spec in instrument.items.items() if spec.reverse}
+    known = [*instrument.items, *turned, *instrument.constructs]
     for name, spec in instrument.constructs.items():
         here = ("constructs", name, "items")
         for item in spec.items:
             if item not in known:
                 source.unknown(here, "item", item, known)
-            elif item in instrument.items and _kind(instrument, item) != "ordinal":
+            elif instrument.kind(item) not in ("ordinal", "number", ""):
                 source.fault(here, f"{item} is not on an ordinal scale: a mean of it says nothing")
         for item in (i for i, times in Counter(spec.items).items() if times > 1):
-            source.fault(here, f"{item} stands more than once")
+            both = f" (as {turned[item]}, which is reversed)" if item in turned else ""
+            source.fault(here, f"{item} stands more than once{both}")
+        if len(units := _units(instrument, name, {name})) > 1 and any(units):
+            source.fault(here, "numbers have a mean with others of their own scale only")
         if spec.min_answered and spec.min_answered > len(spec.items):
             reason = f"min_answered is {spec.min_answered}, with {len(spec.items)} items"
             source.fault(("constructs", name), reason)
 
 
-def _kind(instrument: Instrument, item: str) -> str | None:
-    scale = instrument.scales.get(instrument.scale_name(item))
-    return scale.kind if scale else "ordinal"  # an unknown scale is reported elsewhere
+def _units(instrument: Instrument, construct: str, seen: set[str]) -> set[str]:
+    """The scales of the numbers in a construct and those in it; "" for answers on other scales."""
+    found: set[str] = set()
+    for item in instrument.constructs[construct].items:
+        if item not in instrument.constructs:
+            number = item in instrument.items and instrument.kind(item) == "number"
+            found.add(instrument.scale_name(item) if number else "")
+        elif item not in seen:
+            found |= _units(instrument, item, {*seen, item})
+    return found
 
 
 def _check_cycles(instrument: Instrument, source: SourceFile) -> None:
@@ -624,7 +853,8 @@ def _place_of(instrument: Instrument, name: str) -> tuple:
     return ("derived" if name in instrument.derived else "constructs", name)
 
 
-def _check_wave(wave: Wave, instrument: Instrument, name: str, source: SourceFile) -> None:
+def _check_wave(wave: Wave, full: Instrument, name: str, source: SourceFile) -> None:
+    instrument = wave.instrument
     if wave.wave != name:
         source.fault(("wave",), f"it is {wave.wave!r}, but the file is named {name}.yaml")
     form = wave.export.datetime
@@ -634,16 +864,20 @@ def _check_wave(wave: Wave, instrument: Instrument, name: str, source: SourceFil
         source.fault(("export", "datetime"), f"it is not a format of dates: {error}")
     if wave.fieldwork.end < wave.fieldwork.start:
         source.fault(("fieldwork",), "it ends before it starts")
-    asked = [item for item in instrument.items if item not in wave.not_in_wave]
+    if wave.export.language not in full.languages:
+        reason = f"the questionnaire has languages: [{', '.join(full.languages)}]"
+        source.fault(("export", "language"), reason)
     for item in wave.not_in_wave:
-        if item not in instrument.items:
-            source.unknown(("not_in_wave",), "item", item, instrument.items)
-    _check_columns(wave, asked, source)
+        if item not in full.items:
+            source.unknown(("not_in_wave",), "item", item, full.items)
+    _check_columns(wave, full, source)
+    _check_wording(wave, source)
     _check_answers(wave, instrument, source)
     _check_rules(wave, instrument, source)
 
 
-def _check_columns(wave: Wave, asked: list[str], source: SourceFile) -> None:
+def _check_columns(wave: Wave, full: Instrument, source: SourceFile) -> None:
+    asked = wave.items
     if "respondent_id" not in wave.columns:
         source.fault(("columns",), "respondent_id has no column; add it")
     for item in asked:
@@ -653,6 +887,9 @@ def _check_columns(wave: Wave, asked: list[str], source: SourceFile) -> None:
     for variable in wave.columns:
         if variable in wave.not_in_wave:
             source.fault(("columns", variable), "it has a column, but is listed under not_in_wave")
+        elif variable in full.items and variable not in asked:
+            reason = f"it is asked {full.outside(variable, wave.wave)}, not in this wave"
+            source.fault(("columns", variable), reason)
         elif variable not in asked and variable not in RESERVED:
             near = closest(variable, [*asked, *RESERVED])
             source.fault(("columns", variable), f"unknown variable.{near}")
@@ -676,10 +913,32 @@ def _check_answers(wave: Wave, instrument: Instrument, source: SourceFile) -> No
         if scale not in instrument.scales:
             source.fault(("answers", scale), f"unknown scale.{closest(scale, instrument.scales)}")
             continue
+        spec, read = instrument.scales[scale], dict[str, int | str]()
         for label, code in labels.items():
-            if code not in instrument.scales[scale].codes and code not in MISSING_REASONS:
-                reason = f"{code!r} is neither a code of {scale} nor a reason for missing"
-                source.fault(("answers", scale, label), reason)
+            here = ("answers", scale, label)
+            if spec.kind == "open":
+                source.fault(here, "an open question has no answers to list")
+            elif code not in MISSING_REASONS and (isinstance(code, str) or not spec.holds(code)):
+                what = "in the range" if spec.kind == "number" else "a code"
+                reason = f"{code!r} is neither {what} of {scale} nor a reason for missing"
+                source.fault(here, reason)
+            elif (other := read.setdefault(fold(label), code)) != code:
+                source.fault(here, f"the label {label!r} stands here for {other!r} as well")
+
+
+def _check_wording(wave: Wave, source: SourceFile) -> None:
+    instrument = wave.instrument
+    for name, words in wave.wording.items():
+        holders = [h for h in (instrument.blocks.get(name), instrument.items.get(name)) if h]
+        if not holders or name in wave.not_in_wave:
+            known = [*wave.items, *instrument.blocks]
+            source.unknown(("wording", name), "item or block of this wave", name, known)
+            continue
+        for key in words.model_fields_set - {key for h in holders for key in words.of(h)}:
+            kind = "a block has title and question"
+            if isinstance(holders[0], Item):
+                kind = "an item has label and text"
+            source.fault(("wording", name, key), f"not here: {kind}")
 
 
 def _check_rules(wave: Wave, instrument: Instrument, source: SourceFile) -> None:
