@@ -14,8 +14,8 @@ from pandas import DataFrame
 import semfit
 from mkb21.page import figures, tables, words
 from mkb21.run.paths import Project
-from mkb21.survey import cleaning
-from mkb21.survey.analysis import load_analysis
+from mkb21.survey import cleaning, models
+from mkb21.survey.analysis import Chosen, load_analysis
 from mkb21.survey.files import check_language
 from mkb21.survey.instrument import load_wave
 
@@ -95,18 +95,75 @@ class Study:
         source = path if path.suffix == ".lav" and path.is_file() else name
         return semfit.read_model(source, self.project.models)
 
+    def plan(self, model_file: str = "", **given: Any) -> Chosen:
+        """How a model is fitted, as `Analysis.plan`: refused at once where it cannot be."""
+        return self.analysis.plan(model_file, **given)
+
+    def prepare(self, plan: Chosen, name: str = "") -> models.Prepared:
+        """The model of a plan, or another one, as far as this wave can fit it, with its rows."""
+        model, rows = self.model(name or plan.model), self.sample(plan.sample)
+        return models.prepare(model, plan, rows, self.analysis)
+
+    def alternatives(
+        self, plan: Chosen, prepared: models.Prepared
+    ) -> tuple[dict[str, semfit.Fit], dict[str, str]]:
+        """The fits of the models that a model is compared with, and why others are left out.
+
+        Left out is what needs more of what was not asked than the model itself, what comes down to
+        another model, and what cannot be fitted.
+        """
+        fits: dict[str, semfit.Fit] = {}
+        lacking: dict[str, str] = {}
+        lost = {*prepared.left_out["because"]}
+        known = [{*prepared.model.terms}] if prepared.model else []
+        for name in plan.alternatives or ():
+            other, why = self.attempt(self.prepare, plan, name)
+            more = [text for text in other.left_out["because"] if text not in lost] if other else []
+            if not why and (more or other.model is None):
+                names = ", ".join(dict.fromkeys(more))
+                why = f"{words.section('absent', self.language)['more_unasked']} {names}"
+            elif not why and {*other.model.terms} in known:
+                why = "same_model"
+            if not why:
+                known.append({*other.model.terms})
+                fits[name], why = self.attempt(semfit.fit, other.model, other.rows, **other.options)
+            if why:
+                lacking[name] = why
+        return fits, lacking
+
+    def names(self, prepared: models.Prepared, language: str = "") -> dict[str, str]:
+        """Variable of a model -> what a reader sees: also of what was not asked, and of dummies."""
+        language, full = language or self.language, self.analysis.full
+        names = {}
+        for name in (*prepared.whole.latents, *prepared.whole.observed):
+            said = self.word(name, language)
+            unasked = said == name and name in (*full.items, *full.derived, *full.constructs)
+            names[name] = full.label(name, language) if unasked else said
+        return names | self.names_of_dummies(prepared.dummies, language)
+
+    def names_of_dummies(self, dummies: DataFrame, language: str = "") -> dict[str, str]:
+        """Dummy -> "sector: retail (against business services)"."""
+        language, names = language or self.language, {}
+        against = words.section("absent", language)["against"]
+        for row in dummies.itertuples():
+            codes = self.instrument.codes(row.variable, language)
+            compared = f"{codes[row.code]} ({against} {codes[row.against]})"
+            names[row.dummy] = f"{self.word(row.variable, language)}: {compared}"
+        return names
+
     # --- words: keys are codes until they are shown ----------------------------------------------
 
     def say(self, nl: str, en: str) -> str:
         """One of two texts, in the language of the study."""
         return words.say(nl, en, self.language)
 
-    def word(self, code: Any) -> Any:
+    def word(self, code: Any, language: str = "") -> Any:
         """What a reader sees of a code: a label of the questionnaire, a word, or the code itself."""
-        known = self.instrument
+        known, language = self.instrument, language or self.language
         if code in known.items or code in known.derived or code in known.constructs:
-            return known.label(code, self.language)
-        return words.values([code], self.language)[0]
+            return known.label(code, language)
+        latents = self.analysis.structural.latents
+        return latents[code][language] if code in latents else words.values([code], language)[0]
 
     def labels(self, codes: Iterable[Any]) -> dict[Any, Any]:
         """Code -> what a reader sees."""
@@ -125,7 +182,8 @@ class Study:
         if "code" in table:
             answers = [self.instrument.codes(name, self.language) for name in table["variable"]]
             return table.assign(label=[codes[c] for codes, c in zip(answers, table["code"])])
-        key = next((k for k in ("variable", "item", "scale", "first") if k in table), None)
+        keys = ("variable", "item", "scale", "first", "latent")
+        key = next((k for k in keys if k in table), None)
         return table if key is None else table.assign(label=[self.word(c) for c in table[key]])
 
     # --- what is shown and written ---------------------------------------------------------------
@@ -180,13 +238,14 @@ class Study:
     ) -> tables.Display | None:
         """Write a table and return what is shown of it, by `show`; print why where there is none.
 
-        `shown`: what a reader sees instead of `table`: fewer rows, columns with words. `absent`: why
+        `name`: of the file; "": it is only shown. `shown`: what a reader sees instead of `table`: fewer rows, columns with words. `absent`: why
         there is no table, a code of words.yaml or a text; see `absent`.
         """
         if table is None or table.empty:
             self.absent(title, absent)
             return None
-        self.write(table, name)
+        if name:
+            self.write(table, name)
         return self.show(table if shown is None else shown, columns, title, **options)
 
     def absent(self, title: str, why: str) -> None:

@@ -87,7 +87,7 @@ def test_without_the_file_everything_follows_from_the_questionnaire(project):
         n for n in analysis.questions.blocks if n not in ("company", "organisation")
     ]
     assert {"province", "sector", "size", "responsible", "channel"} <= set(results)
-    assert "use_frequency" in analysis.scales and analysis.plan("m", "m").estimator == "MLR"
+    assert "use_frequency" in analysis.scales and analysis.plan(MAIN).alternatives == []
 
 
 # --- what a wave did not ask ---------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_a_wave_has_the_contrasts_of_what_it_asked():
 
 def test_without_the_question_on_use_the_model_is_about_everybody():
     analysis = without("frequency")
-    assert analysis.plan(MAIN, MAIN).sample == "" and not analysis.samples
+    assert analysis.plan(MAIN).sample == "" and not analysis.samples
     assert analysis.structural.who is None
 
 
@@ -134,16 +134,16 @@ def test_without_the_question_on_use_the_model_is_about_everybody():
 
 
 def test_what_is_given_goes_before_what_the_file_says(analysis):
-    plan = analysis.plan(MAIN, MAIN, group="", bootstrap_draws=0, estimator=None)
+    plan = analysis.plan(MAIN, group="", bootstrap_draws=0, estimator=None)
     assert (plan.group, plan.bootstrap_draws, plan.estimator) == ("", 0, "MLR")
     assert plan.missing == "fiml" and len(plan.alternatives) == 4
-    assert analysis.plan(MAIN, MAIN, estimator="WLSMV").missing == "pairwise"
+    assert analysis.plan(MAIN, estimator="WLSMV").missing == "pairwise"
 
 
 def test_another_model_is_compared_with_the_main_one(analysis):
-    plan = analysis.plan("gebruiksmodel_direct", MAIN)
+    plan = analysis.plan("gebruiksmodel_direct")
     assert plan.alternatives[0] == MAIN and "gebruiksmodel_direct" not in plan.alternatives
-    assert analysis.plan("gebruiksmodel_direct", MAIN, alternatives=[]).alternatives == []
+    assert analysis.plan("gebruiksmodel_direct", alternatives=[]).alternatives == []
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_another_model_is_compared_with_the_main_one(analysis):
 )
 def test_what_cannot_be_is_refused_with_the_closest(analysis, given, said):
     with pytest.raises(ValueError, match=r"^\w+: ") as refused:
-        analysis.plan(MAIN, MAIN, **given)
+        analysis.plan(MAIN, **given)
     assert said in str(refused.value)
 
 

@@ -269,10 +269,13 @@ def path_diagram(
 def arrows(rows: DataFrame, names: dict[str, str]) -> pd.Series:
     """Each path (lhs, rhs, optional: op) in words: culture → motivation; ↔ for a covariance.
 
-    NaN where a variable has no name.
+    A loading goes from the latent variable to its indicator. NaN where a variable has no name.
     """
-    heads = rows["op"].map({"~": " → ", "~~": " ↔ "}) if "op" in rows else " → "
-    return rows["rhs"].map(names) + heads + rows["lhs"].map(names)
+    op = rows["op"] if "op" in rows else pd.Series("~", rows.index)
+    left, right = rows["lhs"].map(names), rows["rhs"].map(names)
+    heads = op.map({"~": " → ", "~~": " ↔ ", "=~": " → "})
+    loading = op == "=~"
+    return right.where(~loading, left) + heads + left.where(~loading, right)
 
 
 def structural(estimates: DataFrame) -> tuple[DataFrame, DataFrame, set[str]]:

@@ -16,9 +16,11 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
+from mkb21.page.diagrams import arrows
 from mkb21.page.numerals import interval, number, p_equals, percent
 from mkb21.page.words import message, section, values
 from mkb21.survey.files import LANGUAGES
+from mkb21.survey.models import Prepared
 from semfit import Fit, Invariance, reported_column
 
 LARGE_RESIDUAL = 0.10
@@ -26,9 +28,10 @@ LARGE_RESIDUAL = 0.10
 
 @dataclass(frozen=True)
 class Results:
-    """What the items are filled from; what is None or empty leaves its item without content.
+    """What the items are filled from.
 
-    A code in the place of a table says why there is none: "not_asked". `labels`: language ->
+    A code in the place of a table says why there is none: "not_asked", "no_group" ... What the model
+    itself lacks (latent variables, paths, effects) is told as not applicable. `labels`: language ->
     variable -> text. `flow`: step, dropped, remaining, of notebook 01. `missing_share`: of the
     values of the model's variables, of those who were asked. `reliability`: variable, coefficient
     (a code) and value, per scale or latent variable. `effects`: of `semfit.effects_table`;
@@ -44,7 +47,7 @@ class Results:
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     flow: DataFrame | None = None
     missing_share: float | None = None
-    reliability: DataFrame | None = None
+    reliability: Any = None
     effects: Any = None
     effects_method: str = ""
     draws: int = 0
@@ -61,7 +64,8 @@ def reporting_table(results: Results) -> DataFrame:
     """The items of the reporting standard, filled from results.
 
     Gives number, item (a code), content_nl, content_en; one row per item, in the order of an
-    article. Items that cannot be filled are a `ValueError` that names all of them.
+    article. What does not apply says so, and why; items that nobody filled are a `ValueError` that
+    names all of them.
     """
     rows = DataFrame({"number": range(1, len(ITEMS) + 1), "item": list(ITEMS)})
     for language in LANGUAGES:
@@ -103,6 +107,24 @@ def steps_in_words(steps: Invariance, language: str) -> DataFrame:
     )
 
 
+def cut_in_words(
+    prepared: Prepared, names: dict[str, str], language: str
+) -> tuple[DataFrame, list[str]]:
+    """What is not in a model, with a column `path` in words; and sentences about it."""
+    left_out, said = prepared.left_out, section("absent", language)
+    effects = left_out["lhs"].map(names).fillna(left_out["lhs"])
+    path = arrows(left_out, names).fillna(effects)
+    because = [
+        ", ".join(names.get(name, name) for name in text.split(", "))
+        for text in left_out["because"]
+    ]
+    notes = [
+        said[code].format(**{key: names.get(str(value), value) for key, value in fields.items()})
+        for code, fields in prepared.notes
+    ]
+    return left_out.assign(path=path, because=because), notes
+
+
 def _told(codes: Iterable[str], fields: Iterable[str], language: str) -> list[str]:
     """Codes in words, with the values of their fields, which are JSON texts."""
     told = zip(codes, fields, strict=True)
@@ -136,7 +158,7 @@ def _without(table: Any, language: str) -> str | None:
 def _sample(results: Results, language: str) -> str:
     flow, fit = results.flow, results.fit
     if flow is None or flow.empty:
-        return ""
+        return _say("no_flow", language)
     lost = flow[flow["dropped"] > 0]
     reasons = zip(values(lost["step"], language), lost["dropped"], strict=True)
     return _say(
@@ -154,8 +176,7 @@ def _missing(results: Results, language: str) -> str:
     if results.missing_share is None:
         return ""
     share = percent(100 * results.missing_share, 1, language)
-    code = "fiml" if results.fit.missing == "fiml" else "listwise"
-    return _say(code, language, share=share, dropped=results.fit.n_dropped)
+    return _say(results.fit.missing, language, share=share, dropped=results.fit.n_dropped)
 
 
 def _estimator(results: Results, language: str) -> str:
@@ -170,7 +191,8 @@ def _software(results: Results, language: str) -> str:
 def _identification(results: Results, language: str) -> str:
     standard = results.fit.measures.set_index("measure")["standard"]
     npar, df = int(standard["npar"]), int(standard["df"])
-    return _say("identification", language, npar=npar, df=df)
+    code = "identification" if results.fit.model.latents else "identification_observed"
+    return _say(code, language, npar=npar, df=df)
 
 
 def _convergence(results: Results, language: str) -> str:
@@ -208,8 +230,8 @@ def _global_fit(results: Results, language: str) -> str:
 
 def _local_fit(results: Results, language: str) -> str:
     rows = results.fit.residuals
-    if rows.empty:
-        return ""
+    if rows.empty or rows["residual"].isna().all():
+        return _say("no_misfit", language)
     first = rows.iloc[0]
     return _say(
         "local_fit",
@@ -235,14 +257,17 @@ def _rows(results: Results, op: str) -> DataFrame:
 def _loadings(results: Results, language: str) -> str:
     std = _rows(results, "=~")["std_all"]
     if std.empty:
-        return ""
+        return _say("no_latents", language)
     low, high = (number(end, 2, language) for end in (std.min(), std.max()))
     return _say("loadings", language, count=len(std), low=low, high=high)
 
 
 def _reliability(results: Results, language: str) -> str:
-    if results.reliability is None or results.reliability.empty:
-        return ""
+    if not results.fit.model.latents:
+        return _say("no_latents", language)
+    reason = _without(results.reliability, language)
+    if reason is not None:
+        return reason
     parts = []
     for code, rows in results.reliability.groupby("coefficient", sort=False):
         named = zip(rows["variable"], rows["value"], strict=True)
@@ -253,6 +278,8 @@ def _reliability(results: Results, language: str) -> str:
 
 def _paths(results: Results, language: str) -> str:
     rows = _rows(results, "~")
+    if rows.empty:
+        return _say("no_paths", language)
     if rows["se"].isna().all():
         return ""
     parts = [
@@ -267,14 +294,18 @@ def _paths(results: Results, language: str) -> str:
 def _r_squared(results: Results, language: str) -> str:
     rows = results.fit.r_squared
     rows = rows[rows["variable"].isin(_rows(results, "~")["lhs"])]
+    if rows.empty:
+        return _say("no_paths", language)
     parts = [
         f"{_name(results, row.variable, language, row.group)} {number(row.r_squared, 2, language)}"
         for row in rows.itertuples()
     ]
-    return "; ".join(parts) + "." if parts else ""
+    return "; ".join(parts) + "."
 
 
 def _effects(results: Results, language: str) -> str:
+    if results.fit.defined.empty:
+        return _say("no_defined", language)
     reason = _without(results.effects, language)
     if reason is not None or not results.effects_method:
         return reason or ""

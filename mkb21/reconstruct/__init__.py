@@ -10,8 +10,16 @@ export       what cleaning has to find is added (tests, duplicates, slips ...) a
 The same seed gives the same bytes.
 """
 
-from mkb21.reconstruct.assumptions import Assumptions, load_assumptions, planted_paths
+from mkb21.reconstruct.assumptions import Assumptions, load_assumptions, planted, planted_paths
 from mkb21.reconstruct.export import write
 from mkb21.reconstruct.respondents import Sample, simulate
 
-__all__ = ["Assumptions", "Sample", "load_assumptions", "planted_paths", "simulate", "write"]
+__all__ = [
+    "Assumptions",
+    "Sample",
+    "load_assumptions",
+    "planted",
+    "planted_paths",
+    "simulate",
+    "write",
+]

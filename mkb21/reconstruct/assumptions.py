@@ -12,6 +12,7 @@ from mkb21.survey.files import Folders
 from mkb21.survey.instrument import SourceFile, Strict, Wave, build, closest, read_yaml
 
 Marginal = list[float] | dict[str, float]
+PLANTED = ["lhs", "op", "rhs", "planted"]
 
 
 class Respondents(Strict):
@@ -154,7 +155,19 @@ def planted_paths(assumptions: Assumptions) -> DataFrame:
     for op, part in parts.items():
         for lhs, others in part.items():
             rows += [(lhs, op, rhs, value) for rhs, value in others.items()]
-    return DataFrame(rows, columns=["lhs", "op", "rhs", "planted"])
+    return DataFrame(rows, columns=PLANTED).astype({"planted": float})
+
+
+def planted(project: Folders, wave: Wave) -> DataFrame:
+    """`planted_paths` of a wave; without rows where nothing was planted.
+
+    Of what is assumed only the shape is checked: a question that is added to a reconstructed wave has
+    no assumed answers, and the paths that were planted are still known.
+    """
+    if wave.origin != "reconstructed" or not project.assumptions(wave.wave).is_file():
+        return DataFrame(columns=PLANTED).astype({"planted": float})
+    source = read_yaml(project.assumptions(wave.wave))
+    return planted_paths(source.checked(build(Assumptions, source)))
 
 
 def _check_respondents(assumptions: Assumptions, wave: Wave, source: SourceFile) -> None:

@@ -163,13 +163,22 @@ class Structural(Plan):
     """The plan of the main model, and for each other model what differs from it.
 
     main: a name in data/models, where there is more than one. who: before the model. nominal:
-    variables without order -> the code that the others are compared with.
+    variables without order -> the code that the others are compared with. latents: what latent
+    variables are called.
     """
 
     main: str = ""
     who: Who | None = None
     nominal: dict[str, int] = {}
+    latents: dict[str, Text] = {}
     models: dict[str, dict[str, Any]] = {}
+
+
+class Chosen(Plan):
+    """The plan of one model; main: the name of the main one. Made by `Analysis.plan`."""
+
+    model: str
+    main: str = ""
 
 
 class Variant(Strict):
@@ -203,7 +212,9 @@ class Analysis(Strict):
     texts: dict[str, Text] = {}
     variants: dict[str, Variant] = {}
     questions: Instrument = Field(default=None, exclude=True)  # type: ignore[assignment]
+    full: Instrument = Field(default=None, exclude=True)  # type: ignore[assignment]  # of all waves
     left_out: tuple[LeftOut, ...] = Field(default=(), exclude=True)
+    files: tuple[str, ...] = Field(default=(), exclude=True)  # the names in data/models
 
     def items_of(self, spec: Result | Indicator) -> list[str]:
         """The items of a block, or those that are named."""
@@ -235,7 +246,15 @@ class Analysis(Strict):
         apart = [n for n, items in self.scales.items() if all(times.count(i) == 1 for i in items)]
         return {"scales": apart} if len(apart) > 1 else {}
 
-    def plan(self, model: str, main: str, **given: Any) -> Plan:
+    def main_model(self) -> str:
+        """The model that the study is about: the one that the file names, or the only one."""
+        if self.structural.main or len(self.files) == 1:
+            return self.structural.main or self.files[0]
+        there = ", ".join(self.files) or "none"
+        what = "model_file: which model is meant? Name it here, or as the main one in"
+        raise ValueError(f"{what} data/analysis.yaml (structural: main). In data/models: {there}.")
+
+    def plan(self, model_file: str = "", **given: Any) -> Chosen:
         """How a model is fitted: what the file says of it, and what is given (None: as the file).
 
         Raises
@@ -245,20 +264,23 @@ class Analysis(Strict):
             known, with the closest.
         """
         said = self.structural
+        main = self.main_model() if said.main or not model_file else ""
+        model = model_file or main
         base = {name: getattr(said, name) for name in Plan.model_fields}
         base |= said.models.get(model, {})
         base |= {name: value for name, value in given.items() if value is not None}
-        if base["alternatives"] is None:
-            base["alternatives"] = [] if model == main else [main]
-        elif model != main and given.get("alternatives") is None:
-            others = [main, *base["alternatives"]]
-            base["alternatives"] = [name for name in dict.fromkeys(others) if name != model]
+        if given.get("alternatives") is None:  # the main model is compared with every other
+            others = base["alternatives"] or []
+            others = others if model == main else [main, *others]
+            base["alternatives"] = [n for n in dict.fromkeys(others) if n and n != model]
         try:
-            plan = Plan.model_validate(base)
+            plan = Chosen.model_validate(base | {"model": model, "main": main})
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{place}: {_plain(first)}") from None
+            options = re.findall(r"'(\w+)'", str(first.get("ctx", {}).get("expected", "")))
+            near = closest(str(first["input"]), options)
+            raise ValueError(f"{place}: {_plain(first)}.{near}") from None
         for place, reason in self._plan_faults(plan):
             raise ValueError(f"{place}: {reason}")
         if plan.missing is None:
@@ -266,8 +288,14 @@ class Analysis(Strict):
             plan = plan.model_copy(update={"missing": missing})
         return plan
 
-    def _plan_faults(self, plan: Plan) -> Iterator[tuple[str, str]]:
+    def _plan_faults(self, plan: Chosen) -> Iterator[tuple[str, str]]:
         known = variables(self.questions)
+        for place, name in [
+            ("model_file", plan.model),
+            *(("alternatives", name) for name in plan.alternatives or ()),
+        ]:
+            if name not in self.files and not name.endswith(".lav"):
+                yield place, f"data/models has no {name!r}.{closest(name, self.files)}"
         if plan.group and plan.group not in known:
             yield "group", f"this wave has no variable {plan.group!r}.{closest(plan.group, known)}"
         for name in plan.ordered:
@@ -312,21 +340,21 @@ def load_analysis(project: Folders, wave: Wave) -> Analysis:
     ValueError
         With every fault of the file, one per line, as `load_instrument`.
     """
-    said = Analysis()
+    said, files = Analysis(), tuple(sorted(path.stem for path in project.models.glob("*.lav")))
+    full = load_instrument(project)  # of all waves: names of a later one are no faults
     if project.analysis.is_file():
         source = read_yaml(project.analysis)
-        full = load_instrument(project)  # of all waves: names of a later one are no faults
         parsed = build(Analysis, source, full.languages)
         if parsed is not None:
-            _check(parsed, full, source)
+            _check(parsed, full, files, source)
         said = source.checked(parsed)
-    return _asked(said, wave.questions)
+    return _asked(said, wave.questions).model_copy(update={"files": files, "full": full})
 
 
-def _check(said: Analysis, full: Instrument, source: SourceFile) -> None:
+def _check(said: Analysis, full: Instrument, files: Iterable[str], source: SourceFile) -> None:
     """Every name in the file is one of the questionnaire, or of the file itself."""
     known = variables(full)
-    for place, what, name, names in [*_names(said, full, known), *_plans(said, known)]:
+    for place, what, name, names in [*_names(said, full, known), *_plans(said, known, files)]:
         if name not in names:
             source.unknown(place, what, name, names)
     for scale, shares in said.shares.items():
@@ -420,9 +448,12 @@ def _names(said: Analysis, full: Instrument, known: list[str]) -> Iterator[Named
         yield from ((here, "construct", scale, full.constructs) for scale in scales)
 
 
-def _plans(said: Analysis, known: list[str]) -> Iterator[Named]:
+def _plans(said: Analysis, known: list[str], files: Iterable[str]) -> Iterator[Named]:
     """The names in the plan of the structural model."""
     plan = said.structural
+    others = plan.alternatives or ()
+    for key, models in {"main": [plan.main], "alternatives": others, "models": plan.models}.items():
+        yield from ((("structural", key), "model", name, files) for name in models if name)
     if plan.group:
         yield ("structural", "group"), "variable", plan.group, known
     yield from ((("structural", "ordered"), "variable", name, known) for name in plan.ordered)
