@@ -190,7 +190,6 @@ def test_steps_and_notes_are_told_in_both_languages():
 @pytest.mark.parametrize(
     ("missing", "named"),
     [
-        ({"flow": None}, "1 Sample and exclusions"),
         ({"missing_share": None}, "2 Missing data"),
         ({"versions": None}, "4 Software"),
         ({"reliability": None}, "10 Reliability"),
@@ -212,8 +211,8 @@ def test_outside_git_there_is_no_commit_and_that_is_said(results):
 
 
 def test_all_empty_items_are_named_at_once(results):
-    with pytest.raises(ValueError, match=r"1 Sample.*; 14 Measurement invariance\."):
-        reporting_table(replace(results, flow=None, invariance=None))
+    with pytest.raises(ValueError, match=r"2 Missing.*; 14 Measurement invariance\."):
+        reporting_table(replace(results, missing_share=None, invariance=None))
 
 
 def test_no_respecification_is_said_and_one_is_named(results):

@@ -79,9 +79,7 @@ class Prepared:
         return "one_group" if self.rows[group].nunique() < 2 else ""
 
 
-def prepare(
-    model: semfit.Model, plan: Chosen, rows: DataFrame, analysis: Analysis
-) -> Prepared:
+def prepare(model: semfit.Model, plan: Chosen, rows: DataFrame, analysis: Analysis) -> Prepared:
     """Cut a model to what the wave asked and the rows tell apart, and expand nominal predictors.
 
     Parameters
@@ -110,7 +108,7 @@ def prepare(
             rows = with_dummies(rows, dummies)
             cut, lost = _expanded(cut, dummies)
             left_out = pd.concat([left_out, lost], ignore_index=True)
-        notes = [*_notes(cut, model, left_out), *_notes_on_codes(dummies, analysis)]
+        notes = [*_notes(cut, model, left_out, analysis), *_notes_on_codes(dummies, analysis)]
     ordered = _ordered(cut, plan, analysis) if cut else []
     options: dict[str, Any] = {"estimator": plan.estimator, "missing": plan.missing}
     if cut and plan.estimator == "WLSMV":
@@ -207,7 +205,7 @@ def _of_terms(
 
 
 def _notes(
-    cut: semfit.Model, model: semfit.Model, left_out: DataFrame
+    cut: semfit.Model, model: semfit.Model, left_out: DataFrame, analysis: Analysis
 ) -> list[tuple[str, dict[str, Any]]]:
     """What a reader must know of a model that was cut."""
     notes: list[tuple[str, dict[str, Any]]] = []
@@ -218,6 +216,9 @@ def _notes(
         had = sum(t.op == "=~" and t.lhs == latent for t in model.terms)
         if len(left) == 1 < had:
             notes.append(("one_indicator", {"latent": latent, "indicator": left[0]}))
+    items = analysis.questions.items
+    for name in (name for name in cut.observed if name in items and items[name].reverse):
+        notes.append(("reversed_item", {"item": name, "turned": f"{name}_r"}))
     return notes
 
 
@@ -225,10 +226,8 @@ def _notes(
 
 
 def _without_order(name: str, questions: Instrument) -> bool:
-    if name not in questions.items and name not in questions.derived:
-        return False
-    scale = questions.scales.get(questions.scale_name(name))
-    return scale is not None and scale.kind == "nominal" and len(scale.codes) > 2
+    answered = name in questions.items or name in questions.derived
+    return answered and questions.kind(name) == "nominal" and len(questions.codes(name)) > 2
 
 
 def _nominal(model: semfit.Model, analysis: Analysis) -> list[str]:
