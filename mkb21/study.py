@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +15,21 @@ from pandas import DataFrame
 import semfit
 from mkb21.page import figures, tables, words
 from mkb21.run.paths import Project
-from mkb21.survey import cleaning, models
-from mkb21.survey.analysis import Chosen, load_analysis
+from mkb21.survey import cleaning, descriptives, models
+from mkb21.survey.analysis import Chosen, Indicators, Result, Section, load_analysis
 from mkb21.survey.files import check_language
 from mkb21.survey.instrument import load_wave
 
 PERCENTAGES = "label n n_valid percent ci_percent"
+COLUMNS = {  # of the table below a figure, by its kind
+    "bars": PERCENTAGES,
+    "stacked": PERCENTAGES,
+    "shares": PERCENTAGES,
+    "means": "label n mean sd ci",
+    "gaps": "label n mean_first mean_second difference ci p_holm cohens_dz dz_ci",
+    "histogram": "label n mean sd min q1 median q3 max",
+    "answers": "label n_asked n percent ci_percent",
+}
 
 
 class Study:
@@ -170,10 +180,11 @@ class Study:
         return {code: self.word(code) for code in codes}
 
     def labels_of(self, table: DataFrame) -> dict[Any, str]:
-        """What a figure needs: the words of a table's variables, and of their codes."""
+        """What a figure needs: the words of a table's variables, with units, and of their codes."""
         variables = table["variable"].unique()
-        codes = self.instrument.codes(variables[0], self.language) if "code" in table else {}
-        return self.labels(variables) | codes
+        codes = self.analysis.answers(variables[0], self.language) if "code" in table else {}
+        units = {name: self.analysis.unit(name, self.language) for name in variables}
+        return {n: f"{self.word(n)} ({u})" if u else self.word(n) for n, u in units.items()} | codes
 
     def labelled(self, table: DataFrame) -> DataFrame:
         """The table with a column `label`, from its codes or its variable, item or scale."""
@@ -264,32 +275,124 @@ class Study:
         except ValueError as refusal:
             return None, str(refusal)
 
-    def present(
-        self,
-        name: str,
-        title: str,
-        drawn: DataFrame,
-        draw: Callable[..., Figure] = figures.bars,
-        *,
-        table: DataFrame | None = None,
-        columns: str = PERCENTAGES,
-        note: str | None = None,
-        groups: str | None = None,
-        in_words: tuple[str, DataFrame] | None = None,
-        **options: Any,
-    ) -> tables.Display:
-        """A block as figure and table: draws, saves and shows the one, and returns the other.
+    # --- results of the analysis -----------------------------------------------------------------
 
-        `drawn`: variable, and code for answers, as `descriptives` gives. `draw`: a function of
-        `figures`, called with drawn, labels, language, title and `options`. `table`: what is shown
-        below the figure instead of `drawn`, by `show`. `in_words`: what the alternative text says
-        instead of all of `drawn`: which part, and its rows.
+    def left_out(self, *kinds: str) -> Markdown | None:
+        """What the wave did not ask, and what is not shown for it; None where it asked everything.
+
+        kinds: those of `LeftOut` that are the business of a notebook.
         """
-        labels = self.labels_of(drawn)
-        part, said = in_words or ("", drawn)
+        full, lines = self.analysis.full, dict[str, list[str]]()
+        for out in (out for out in self.analysis.left_out if out.kind in kinds):
+            blocks = dict[str, list[str]]()
+            for item in out.unasked:
+                blocks.setdefault(full.block_of.get(item, ""), []).append(item)
+            question = "; ".join(full.topic(items, self.language) for items in blocks.values())
+            name = out.label[self.language] if out.label else full.label(out.name, self.language)
+            lines.setdefault(question, []).append(name)
+        said = words.section("absent", self.language)["not_asked"]
+        shown = [f"- {question}: {'; '.join(names)}" for question, names in lines.items()]
+        return Markdown("\n".join([f"{said}\n", *shown])) if lines else None
+
+    def heading(self, part: Section | Indicators) -> Markdown:
+        """Title and text of a section; questions that the analysis does not name are the others."""
+        other = words.section("descriptives", self.language)["other"]
+        other = other if len(self.analysis.descriptives) > 1 else ""
+        title = part.title[self.language] if part.title else other
+        said = [f"## {title}" if title else "", part.text[self.language] if part.text else ""]
+        return Markdown("\n\n".join(filter(None, said)))
+
+    def not_shown(self, title: str, left_out: Iterable[tuple[str, list[str]]]) -> None:
+        """Print what could not be shown of something, and why: see `descriptives`."""
+        for why, names in left_out:
+            self.absent(", ".join([title, *map(self.word, names)]), why)
+
+    def present(self, name: str, result: Result) -> None:
+        """A result of the analysis, shown and written: its sentences, its figure, its table.
+
+        Tables are `descriptives_<name>*.csv`. The figure is `<name>` if that begins with fig and a
+        number, else `question_<name>`. What cannot be shown is printed, with the reason.
+        """
+        title, language = result.title[self.language], self.language
+        rows = self.sample(result.sample)
+        made = descriptives.tables_of(result, self.analysis, rows, self.missing)
+        if made.files and result.before:
+            display(Markdown(result.before[language]))
+        self.not_shown(title, made.left_out)
+        if not made.files:
+            return
+        for end, table in made.files.items():
+            self.write(table, f"descriptives_{name}{end}")
+        shares = {n: self.analysis.share(made.items[0], n).label[language] for n in result.shares}
+        if result.kind != "answers":
+            said = words.section("descriptives", language) | {
+                "shares": next(iter(shares.values()), "")
+            }
+            part = f" ({said[result.table]})" if result.table else ""
+            alt = self._in_words(title + part, made.said)
+            file = name if re.match("fig(0[1-9]|[1-9])", name) else f"question_{name}"
+            display(self.publish(self._drawn(result, made.drawn), file, alt))
+        display(self._below(result, made.shown, shares))
+        if result.after:
+            display(Markdown(result.after[language]))
+
+    def present_indicators(self, name: str, spec: Indicators) -> tables.Display | None:
+        """A table of indicators, written as `descriptives_<name>.csv`."""
+        table = descriptives.indicators(spec, self.analysis, self.sample, self.missing)
+        labels = {key: row.label[self.language] for key, row in spec.rows.items()}
+        shown, columns = (
+            table.assign(group=table["indicator"].map(labels)),
+            "label n estimate_short ci",
+        )
+        title = spec.title[self.language]
+        return self.result(
+            f"descriptives_{name}", table, columns, title, shown=shown, groups="group"
+        )
+
+    def with_sides(self, table: DataFrame) -> DataFrame:
+        """A comparison of groups, whose `group` says in words which group is first and second."""
+        said, texts = words.section("descriptives", self.language)["sides"], []
+        for row in table.itertuples():
+            codes = self.analysis.answers(row.group, self.language)
+            sides = said.format(*(codes.get(side, side) for side in (row.first, row.second)))
+            texts.append(f"{self.word(row.group)} ({sides})")
+        return table.assign(group=texts)
+
+    def _in_words(self, title: str, said: DataFrame) -> str:
+        """The alternative text of a figure."""
         single = "code" in said and said["variable"].nunique() == 1
-        key, value = "code" if single else "variable", "percent" if "percent" in said else "mean"
-        alt = figures.in_words(title + part, said, key, value, labels, self.language)
-        figure = draw(drawn, labels, language=self.language, title=title, **options)
-        display(self.publish(figure, name, alt))
-        return self.show(drawn if table is None else table, columns, title, note, groups)
+        key = "first" if "first" in said else "code" if single else "variable"
+        value = next(name for name in ("percent", "mean", "difference") if name in said)
+        labels = self.labels_of(said) if key != "first" else self.labels(said["first"])
+        return figures.in_words(title, said, key, value, labels, self.language)
+
+    def _drawn(self, result: Result, drawn: DataFrame) -> Figure:
+        """The figure of a result."""
+        how: dict[str, Any] = {"language": self.language, "title": result.title[self.language]}
+        if result.kind == "gaps":
+            first, second = (name[self.language] for name in result.series)
+            return figures.gaps(drawn, self.labels(drawn["first"]), (first, second), **how)
+        if result.kind == "means":
+            how["scale"] = self.analysis.answers(result.items[0], self.language)
+        elif result.kind == "bars":
+            how["sort"] = result.order == "value"
+        return getattr(figures, result.kind or "")(drawn, self.labels_of(drawn), **how)
+
+    def _below(self, result: Result, table: DataFrame, shares: dict[str, str]) -> tables.Display:
+        """The table of a result; `shares`: name -> heading."""
+        kind, groups = result.table or result.kind or "", None
+        columns = words.columns(COLUMNS[kind], self.language)
+        notes = [result.note[self.language]] if result.note else []
+        if kind == "shares":
+            table, groups = table.assign(group=table["group"].map(shares)), "group"
+        elif kind == "stacked":
+            groups = "variable"
+        elif kind == "gaps":
+            said = words.section("descriptives", self.language)["pairs"]
+            notes.append(said.format(*(name[self.language] for name in result.series)))
+        else:
+            columns |= {f"percent_{name}": (text, "percent1") for name, text in shares.items()}
+        if kind == "histogram":
+            table = table.assign(label=table["variable"].map(self.labels_of(table)))
+        title = result.title[self.language]
+        return self.show(table, columns, title, " ".join(notes) or None, groups)

@@ -60,7 +60,7 @@ def test_every_question_is_shown_once(analysis):
     shown = []
     for section in analysis.descriptives.values():
         for result in section.results.values():
-            shown += analysis.items_of(result)
+            shown += result.items
             if result.kind == "gaps":
                 shown += [second for _, second in analysis.pairs]
     assert sorted(shown) == sorted(analysis.questions.items)

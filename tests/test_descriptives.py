@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mkb21.survey import descriptives as d
+from semfit import reliability as d
 
 REFERENCE = Path(__file__).parent / "reference"
 LIKERT = ["A1", "A2", "A3", "A4", "A5", "N1", "N2"]

@@ -11,7 +11,10 @@ from matplotlib.figure import Figure
 
 import mkb21
 from mkb21.page import figures
-from mkb21.survey import cleaning, descriptives, ingest
+from mkb21.survey import cleaning, ingest
+from mkb21.survey.analysis import load_analysis
+from mkb21.survey.instrument import load_wave
+from semfit import reliability
 
 ROOT = Path(__file__).parents[1]
 
@@ -147,52 +150,72 @@ def test_a_table_is_the_same_bytes_in_both_languages(root):
     made = []
     for language in ("nl", "en"):
         study = mkb21.open("2012", root, language)
-        table = descriptives.frequencies(study.responses, "size", [1, 2, 3, 4])
+        table = reliability.frequencies(study.responses, "size", [1, 2, 3, 4])
         assert study.write(table, "descriptives_size") == "descriptives_size.csv"
         made.append((study.processed / "descriptives_size.csv").read_bytes())
     assert made[0] == made[1] and made[0].startswith(b"variable,code,n,")
 
 
-def test_a_block_is_drawn_and_saved_once_and_its_table_returned(study, monkeypatch, capsys):
-    saved, drawn = [], []
-    save = figures.save
+def results(study):
+    return {n: r for s in study.analysis.descriptives.values() for n, r in s.results.items()}
+
+
+def svg(study, name):
+    return (study.figures / f"{name}_{study.language}.svg").read_text(encoding="utf-8")
+
+
+def test_a_result_is_drawn_and_saved_once_and_its_table_shown(study, monkeypatch, capsys):
+    saved, save = [], figures.save
     monkeypatch.setattr(figures, "save", lambda *a: saved.append(a[2]) or save(*a))
-    size = descriptives.frequencies(study.responses, "size", [1, 2, 3, 4])
-
-    def draw(*arguments, **options):
-        drawn.append(options)
-        return figures.bars(*arguments, **options)
-
-    table = study.present("test_size", "Figure 3", size, draw, sort=False)
-    name = f"test_size_{study.language}"
-    assert saved == [name]
-    assert drawn == [{"language": study.language, "title": "Figure 3", "sort": False}]
-    svg = (study.figures / f"{name}.svg").read_text(encoding="utf-8")
-    assert study.notice in svg and (study.figures / f"{name}.png").is_file()
+    study.present("fig03_size", results(study)["fig03_size"])
+    assert saved == [f"fig03_size_{study.language}"]
+    assert study.written == ["descriptives_fig03_size.csv"]
+    drawn = svg(study, "fig03_size")
     first = study.instrument.codes("size", study.language)[1]
-    assert f'<desc id="{name}-desc">Figure 3: {first} 42%,' in svg
-    assert table.title == "Figure 3" and table.body.iloc[0, 0] == first
+    title = study.say("Figuur 3. Bedrijfsomvang", "Figure 3. Company size")
+    assert study.notice in drawn and f'-desc">{title}: {first} 42%,' in drawn
+    shown = capsys.readouterr().out
+    assert title in shown and "131" in shown
 
 
-def test_a_block_may_say_a_part_and_show_another_table(study):
-    items = study.instrument.block("reputation")
-    answers = descriptives.distributions(study.users, items, study.instrument.codes(items[0]))
-    means = descriptives.means(study.users, items)
-    said = (" (means)", means)
-    table = study.present(
-        "test_reputation",
-        "Figure 13",
-        answers,
-        figures.stacked,
-        table=means,
-        columns="label n mean ci",
-        in_words=said,
-    )
-    assert len(table.body) == len(items)
-    svg = (study.figures / f"test_reputation_{study.language}.svg").read_text(encoding="utf-8")
-    mean = f"{means['mean'].iloc[0]:.2f}"
-    mean = mean.replace(".", ",") if study.language == "nl" else mean
-    assert f"Figure 13 (means): {study.word(items[0])} {mean}," in svg
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("fig07_frequency", "Figuur 7. Gebruik per medium (wekelijks of vaker): Twitter 52%,"),
+        ("fig13_reputation", "Invloed op de corporate reputatie (gemiddelden): goed gevoel 3,78,"),
+        ("fig12_gaps", "Figuur 12. Motivatie en perceptie: naamsbekendheid vergroten −0,38,"),
+    ],
+)
+def test_the_alternative_text_says_the_first_share_or_the_means(dutch, name, said):
+    dutch.present(name, results(dutch)[name])
+    assert said in svg(dutch, name)
+    assert "score" not in svg(dutch, name)  # not what stands in the table only
+
+
+def test_a_figure_without_a_number_is_of_a_question(dutch):
+    dutch.present("culture", results(dutch)["culture"])
+    assert (dutch.figures / "question_culture_nl.png").is_file()
+    assert dutch.written == ["descriptives_culture.csv", "descriptives_culture_means.csv"]
+
+
+def test_what_cannot_be_shown_is_printed_and_not_written(study, monkeypatch, capsys):
+    nobody = study.responses.head(0)
+    monkeypatch.setattr(study, "sample", lambda name="": nobody)
+    study.present("fig09_reasons", results(study)["fig09_reasons"])
+    why = study.say("weggelaten; niemand hoort bij", "left out; nobody is in this group")
+    assert why in capsys.readouterr().out and study.written == []
+
+
+def test_what_was_not_asked_is_said_question_by_question(root):
+    study = mkb21.open("2012", root, "nl")
+    assert study.left_out("result", "group") is None
+    wave = load_wave(study.project, "2012")
+    unasked = list(wave.instrument.blocks["motivation"].items)
+    wave = wave.model_copy(update={"not_in_wave": unasked})
+    study.analysis = load_analysis(study.project, wave)
+    said = study.left_out("result", "outcome").data.splitlines()
+    assert said[0].startswith("Niet gevraagd in deze meting")
+    assert said[2:] == ["- motivatie: Figuur 12. Motivatie en perceptie; motivatie"]
 
 
 # --- results that may not be there ---------------------------------------------------------------

@@ -364,6 +364,32 @@ def means(frame: DataFrame, labels: dict, scale: dict, language: str, title: str
 
 
 @style()
+def histogram(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
+    """How numbers are distributed: bars of percentages, a panel per variable.
+
+    frame: variable, low, high (of a bin), percent; optional: n_valid. labels: variable, with the
+    unit; it is written below the axis.
+    """
+    rows = checked(frame, ["variable"], ["low", "high", "percent"])
+    names = list(dict.fromkeys(rows["variable"]))
+    texts = [wrap(label(name, labels), SINGLE - 0.7, SMALL) for name in names]
+    height = sum(1.5 + high([text]) for text in texts)
+    figure = blank(SINGLE, height, title, _caption(rows, language))
+    panels = figure.subplots(len(names), 1, squeeze=False)[:, 0]
+    for axes, name, text in zip(panels, names, texts, strict=True):
+        part = rows[rows["variable"] == name]
+        width = part["high"] - part["low"]
+        axes.bar(part["low"], part["percent"], width, align="edge", color=BAR, ec=INK, lw=0.4)
+        axes.set_xlabel(text, fontsize=SMALL)
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=width.min() >= 1))
+        axes.xaxis.set_major_formatter(_ticks(language))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: percent(tick, 0, language)))
+        axes.tick_params(axis="y", labelsize=SMALL)
+    return figure
+
+
+@style()
 def stacked(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Answers on several items as bars that add up to 100%, from the lowest code to the highest.
 

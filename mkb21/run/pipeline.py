@@ -59,6 +59,7 @@ class Notebook:
     cells: tuple[tuple[str, str], ...]  # kind and source of each
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    may_write: tuple[str, ...]  # those of `writes` that depend on the wave
     only_with: tuple[str, ...]  # files without which it is left out
     parameters: Settings
     parameters_at: int
@@ -106,6 +107,7 @@ def _read_notebook(path: Path) -> Notebook:
     opening = next((source for kind, source in sources if kind == "markdown"), "")
     tags = [cell.get("metadata", {}).get("tags", []) for cell in cells]
     tagged = [place for place, given in enumerate(tags) if "parameters" in given]
+    may_write = _declared(name, opening, "May write", optional=True)
     if len(tagged) != 1:
         raise ValueError(f"{name} must have one cell tagged `parameters`; it has {len(tagged)}")
     return Notebook(
@@ -113,7 +115,8 @@ def _read_notebook(path: Path) -> Notebook:
         path=path,
         cells=sources,
         reads=_declared(name, opening, "Reads"),
-        writes=_declared(name, opening, "Writes"),
+        writes=_declared(name, opening, "Writes") + may_write,
+        may_write=may_write,
         only_with=_declared(name, opening, "Only with", optional=True),
         parameters=_parameters(name, sources[tagged[0]][1]),
         parameters_at=tagged[0],
@@ -443,7 +446,7 @@ def _run_notebook(
     _execute(project, project.runs(wave), notebook, parameters, label)
     after = _files(project, notebook.writes, wave)
     written = [path for path in after if path.stat().st_mtime_ns != before.get(path)]
-    for pattern in notebook.writes:
+    for pattern in (p for p in notebook.writes if p not in notebook.may_write):
         if not set(_files(project, (pattern,), wave)) & set(written):
             what = f"{notebook.name} ran, but did not write `{pattern.replace('{wave}', wave)}`"
             raise NotebookError(f"{what}, which it names after **Writes:**")

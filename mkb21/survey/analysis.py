@@ -6,6 +6,7 @@ Everything in it is optional, the file too: what it does not say follows from th
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from mkb21.survey.files import Folders
 from mkb21.survey.instrument import (
     FLAGS,
     RESERVED,
+    Derived,
     Instrument,
     SourceFile,
     Strict,
@@ -32,6 +34,7 @@ from mkb21.survey.instrument import (
 Where = dict[str, list[int]]  # variable -> the codes that it may have; all must hold
 ESTIMATORS = Literal["MLR", "ML", "WLSMV"]
 MISSING = Literal["fiml", "listwise", "pairwise"]
+Kind = Literal["bars", "stacked", "means", "gaps", "histogram", "answers"]
 
 
 # --- the shape of the file -----------------------------------------------------------------------
@@ -61,18 +64,17 @@ class Contrast(Strict):
 class Result(Strict):
     """One figure with its table, of a block or of items on one scale.
 
-    kind: None for what fits the scale. order: of bars, by value or as on the scale. shares: names
-    of shares of the scale, shown in the table; `said` is the one that the alternative text tells.
-    also: variables that are added to the table, not to the figure. series: of gaps, what the first
-    and the second of a pair are.
+    kind, order (of bars) and table (below stacked bars): None for what fits the scale; see `fitting`.
+    shares: names of shares of the scale, in the table; the alternative text tells the first. also:
+    variables in the table, not in the figure. series: of gaps, what the first and the second are.
     """
 
     title: Text
     block: str | None = None
     items: list[str] = []
-    kind: Literal["bars", "stacked", "means", "gaps", "histogram", "answers"] | None = None
+    kind: Kind | None = None
     sample: str = ""
-    order: Literal["value", "scale"] = "value"
+    order: Literal["value", "scale"] | None = None
     table: Literal["shares", "means"] | None = None
     shares: list[str] = []
     also: list[str] = []
@@ -190,11 +192,15 @@ class Variant(Strict):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something that a wave cannot show: what (a kind and its name), and what it did not ask."""
+    """Something that a wave cannot show: a kind and its name, and the items that it did not ask.
+
+    label: its title; None of a variable, which has its label in the questionnaire.
+    """
 
     kind: Literal["result", "indicator", "group", "outcome", "pair", "scale", "who"]
     name: str
     unasked: tuple[str, ...]
+    label: Text | None = None
 
 
 class Analysis(Strict):
@@ -213,16 +219,40 @@ class Analysis(Strict):
     variants: dict[str, Variant] = {}
     questions: Instrument = Field(default=None, exclude=True)  # type: ignore[assignment]
     full: Instrument = Field(default=None, exclude=True)  # type: ignore[assignment]  # of all waves
+    eligible: dict[str, list[int]] = Field(default={}, exclude=True)
     left_out: tuple[LeftOut, ...] = Field(default=(), exclude=True)
     files: tuple[str, ...] = Field(default=(), exclude=True)  # the names in data/models
 
-    def items_of(self, spec: Result | Indicator) -> list[str]:
-        """The items of a block, or those that are named."""
-        return self.questions.block(spec.block) if spec.block else list(spec.items)
+    def answers(self, variable: str, language: str = "en") -> dict[int, str]:
+        """Code -> label of the answers that can be in this wave; of a score, those of its items."""
+        scale = self.questions.scales.get(_scale(variable, self.questions))
+        codes = scale.codes if scale else {}
+        return {code: codes[code][language] for code in self.eligible.get(variable, codes)}
+
+    def unit(self, variable: str, language: str = "en") -> str:
+        """The unit of a number; "" where it has none."""
+        scale = self.questions.scales.get(_scale(variable, self.questions))
+        return scale.unit[language] if scale and scale.unit else ""
 
     def share(self, variable: str, name: str) -> Share:
         """The codes that count together under a name, on the scale of a variable."""
         return self.shares[self.questions.scale_name(variable)][name]
+
+    def chosen(
+        self, given: Iterable[str] | None, said: Iterable[str], among: Iterable[str] = ()
+    ) -> list[str]:
+        """Names that a notebook was given; None: those that the file says.
+
+        Raises
+        ------
+        ValueError
+            One is not `among` the names (those of all variables) of this wave, with the closest.
+        """
+        known = list(among) or variables(self.questions)
+        for name in given or ():
+            if name not in known:
+                raise ValueError(f"{name!r} is not in this wave.{closest(name, known)}")
+        return list(said if given is None else given)
 
     @cached_property
     def scales(self) -> dict[str, list[str]]:
@@ -332,8 +362,9 @@ def _names_in(sample: str, samples: Iterable[str]) -> list[str]:
 def load_analysis(project: Folders, wave: Wave) -> Analysis:
     """The analysis of a wave: `data/analysis.yaml`, without what the wave did not ask.
 
-    Blocks of the questionnaire that no result shows get one in a last section, "other", so that
-    nothing that was asked is lost. What the wave cannot show stands in `left_out`.
+    Each result has its kind and its items. Questions that no result shows get one in a last
+    section, "other", so that nothing that was asked is lost. What the wave cannot show stands in
+    `left_out`.
 
     Raises
     ------
@@ -348,7 +379,7 @@ def load_analysis(project: Folders, wave: Wave) -> Analysis:
         if parsed is not None:
             _check(parsed, full, files, source)
         said = source.checked(parsed)
-    return _asked(said, wave.questions).model_copy(update={"files": files, "full": full})
+    return _Cut(said, full, wave).made().model_copy(update={"files": files})
 
 
 def _check(said: Analysis, full: Instrument, files: Iterable[str], source: SourceFile) -> None:
@@ -365,47 +396,91 @@ def _check(said: Analysis, full: Instrument, files: Iterable[str], source: Sourc
     for variable, code in said.structural.nominal.items():
         if variable in known and code not in full.codes(variable):
             source.fault(("structural", "nominal", variable), f"it has no code {code}")
-    times = [item for pair in said.pairs for item in pair]
+    times = Counter(item for pair in said.pairs for item in pair)
     for position, pair in enumerate(said.pairs):
-        for item in (i for i in dict.fromkeys(pair) if times.count(i) > 1):
-            source.fault(("pairs", position), f"{item} stands in pairs {times.count(item)} times")
-    for section, name, result in _results(said):
-        here = ("descriptives", section, "results", name)
-        if (result.block is None) == (not result.items):
-            source.fault(here, "give either block or items")
-        if result.kind == "gaps" and len(result.series) != 2:
-            source.fault(here, "gaps needs two series: what the first and the second are")
-        _check_shares(said, full, result, result.shares, here, source)
-    for group, table in said.indicators.items():
-        for name, row in table.rows.items():
-            here = ("indicators", group, "rows", name)
-            if sum([row.block is not None, bool(row.items), row.contrast is not None]) != 1:
-                source.fault(here, "give either block, items or contrast")
-            elif row.contrast is None and (row.share is None) == (not row.codes):
-                source.fault(here, "give either share or codes: what is counted")
-            elif row.share:
-                _check_shares(said, full, row, [row.share], here, source)
+        for item in (i for i in dict.fromkeys(pair) if times[i] > 1):
+            source.fault(("pairs", position), f"{item} stands in pairs {times[item]} times")
+    results = Counter(here[-1] for here, spec in _specs(said) if isinstance(spec, Result))
+    results.update(said.indicators.keys())
+    for here, spec in _specs(said):
+        if isinstance(spec, Result):
+            _check_result(spec, full, here, source)
+            if results[here[-1]] > 1:
+                source.fault(here, "another result or table of indicators has this name too")
+        elif sum([spec.block is not None, bool(spec.items), spec.contrast is not None]) != 1:
+            source.fault(here, "give either block, items or contrast")
+        elif spec.contrast is None and (spec.share is None) == (not spec.codes):
+            source.fault(here, "give either share or codes: what is counted")
+        names = spec.shares if isinstance(spec, Result) else [spec.share] if spec.share else []
+        for item in (i for i in _items(spec, full)[:1] if i in full.items):
+            scale = full.scale_name(item)
+            for name in (name for name in names if name not in said.shares.get(scale, {})):
+                near = said.shares.get(scale, {})
+                source.unknown(here, f"share of the scale {scale}", name, near)
 
 
-def _check_shares(
-    said: Analysis,
-    full: Instrument,
-    spec: Result | Indicator,
-    names: list[str],
-    here: tuple,
-    source: SourceFile,
-) -> None:
-    """The shares that are named are those of the scale of the items."""
-    items = list(full.blocks[spec.block].items) if spec.block in full.blocks else spec.items
-    for item in (i for i in items[:1] if i in full.items):
-        known = said.shares.get(full.scale_name(item), {})
-        for name in (name for name in names if name not in known):
-            source.unknown(here, f"share of the scale {full.scale_name(item)}", name, known)
+def _check_result(result: Result, full: Instrument, here: tuple, source: SourceFile) -> None:
+    """Its kind is one that its items can have."""
+    if (result.block is None) == (not result.items):
+        source.fault(here, "give either block or items")
+        return
+    if result.kind == "gaps" and len(result.series) != 2:
+        source.fault(here, "gaps needs two series: what the first and the second are")
+    items = _items(result, full)
+    if not items or not {*items} <= {*variables(full)}:
+        return  # noted above
+    kinds = fitting(items, full)
+    if not kinds:
+        source.fault(here, "its items stand on different scales: name those of one")
+    elif result.kind and result.kind not in kinds:
+        source.fault(here, f"{result.kind} does not fit its items; use {', '.join(kinds)}")
 
 
-def _results(said: Analysis) -> Iterator[tuple[str, str, Result]]:
+def _items(spec: Result | Indicator, known: Instrument) -> list[str]:
+    """The items that are named, or those of the block; none of a block that is not there."""
+    return list(known.blocks[spec.block].items) if spec.block in known.blocks else [*spec.items]
+
+
+def fitting(items: list[str], known: Instrument) -> tuple[Kind, ...]:
+    """The kinds of figure that items can have, the best first; none if their scales differ."""
+    scales = {_scale(item, known) for item in items}
+    kind = _kind(items[0], known)
+    if len(scales) > 1:
+        return ()
+    if kind not in ("nominal", "ordinal"):
+        return ("answers",) if kind == "open" else ("histogram", "answers")
+    if any(item in known.constructs for item in items):
+        return ("means",)
+    if kind == "ordinal":
+        both: tuple[Kind, ...] = ("means", "gaps", "answers")
+        return ("bars", "stacked", *both) if len(items) == 1 else ("stacked", *both)
+    chosen = {*known.scales[scales.pop()].codes} == {0, 1}
+    return ("bars", "answers") if chosen or len(items) == 1 else ("stacked", "answers")
+
+
+def _scale(variable: str, known: Instrument) -> str:
+    """Name of its answer scale; of a score, that of its items; "" of a number without a scale."""
+    while variable in known.constructs:
+        variable = known.constructs[variable].items[0]
+    return known.scale_name(variable) if variable in {*known.items, *known.derived} else ""
+
+
+def _kind(variable: str, known: Instrument) -> str:
+    """Kind of its answer scale: nominal, ordinal, number or open."""
+    scale = known.scales.get(_scale(variable, known))
+    return scale.kind if scale else "number"
+
+
+def _specs(said: Analysis) -> list[tuple[tuple, Result | Indicator]]:
+    """Every result and indicator, with its place in the file."""
+    found: list[tuple[tuple, Result | Indicator]] = []
     for section, spec in said.descriptives.items():
-        yield from ((section, name, result) for name, result in spec.results.items())
+        here: tuple = ("descriptives", section, "results")
+        found += [((*here, name), result) for name, result in spec.results.items()]
+    for group, table in said.indicators.items():
+        here = ("indicators", group, "rows")
+        found += [((*here, name), row) for name, row in table.rows.items()]
+    return found
 
 
 Named = tuple[tuple, str, str, Iterable[str]]  # place, what it is, the name, the names there are
@@ -421,13 +496,7 @@ def _names(said: Analysis, full: Instrument, known: list[str]) -> Iterator[Named
     for name, contrast in said.contrasts.items():
         for side in (contrast.interactive, contrast.other):
             yield from ((("contrasts", name), "item", item, full.items) for item in side)
-    specs: list[tuple[tuple, Result | Indicator]] = [
-        (("descriptives", section, "results", name), result)
-        for section, name, result in _results(said)
-    ]
-    for group, table in said.indicators.items():
-        specs += [(("indicators", group, "rows", name), row) for name, row in table.rows.items()]
-    for here, spec in specs:
+    for here, spec in _specs(said):
         if spec.block:
             yield here, "block", spec.block, full.blocks
         if spec.sample:
@@ -470,128 +539,160 @@ def _plans(said: Analysis, known: list[str], files: Iterable[str]) -> Iterator[N
 
 # --- as far as the wave asked --------------------------------------------------------------------
 
-
-def _asked(said: Analysis, questions: Instrument) -> Analysis:
-    """The analysis without what a wave did not ask, and with what the file does not show."""
-    known, lost = set(variables(questions)), []
-
-    def keep(kind: Any, name: str, needed: Iterable[str]) -> bool:
-        unasked = tuple(v for v in needed if v not in known)
-        if unasked:
-            lost.append(LeftOut(kind, name, unasked))
-        return not unasked
-
-    samples = {n: s for n, s in said.samples.items() if set(s.where) <= known}
-    pairs = [pair for pair in said.pairs if keep("pair", pair[0], pair)]
-    contrasts = {}
-    for name, contrast in said.contrasts.items():
-        sides = {k: [i for i in v if i in known] for k, v in dict(contrast).items()}
-        if all(sides.values()):
-            contrasts[name] = contrast.model_copy(update=sides)
-    part = _Part(questions, known, samples, {a for a, _ in pairs}, contrasts)
-    descriptives = {}
-    for key, section in said.descriptives.items():
-        results = part.of(section.results, "result", lost)
-        if results:
-            descriptives[key] = section.model_copy(update={"results": results})
-    indicators = {}
-    for key, table in said.indicators.items():
-        rows = part.of(table.rows, "indicator", lost)
-        if rows:
-            indicators[key] = table.model_copy(update={"rows": rows})
-    groups = {
-        "outcomes": [v for v in said.groups.outcomes if keep("outcome", v, [v])],
-        "shares": [v for v in said.groups.shares if keep("outcome", v, [v])],
-        "by": [v for v in said.groups.by if keep("group", v, [v])],
-        "sample": said.groups.sample if said.groups.sample in samples else "",
-    }
-    structural: dict[str, Any] = {}
-    who, plan = said.structural.who, said.structural
-    if who and not keep("who", who.outcome, [who.outcome]):
-        structural["who"] = None
-    elif who:
-        left = [v for v in who.predictors if keep("who", v, [v])]
-        structural["who"] = who.model_copy(update={"predictors": left}) if left else None
-    unknown = [v for v in _names_in(plan.sample, said.samples) if v not in known]
-    if unknown or (plan.sample in said.samples and plan.sample not in samples):
-        structural["sample"] = ""  # nobody can be told apart: everybody who was asked
-    if plan.group and not keep("group", plan.group, [plan.group]):
-        structural["group"] = ""
-    structural["ordered"] = [v for v in plan.ordered if v in known]
-    families = {
-        name: left
-        for name, scales in said.reliability.families.items()
-        if len(left := [s for s in scales if keep("scale", s, [s])]) > 1
-    }
-    update: dict[str, Any] = {"samples": samples, "pairs": pairs, "contrasts": contrasts}
-    update["indicators"] = indicators
-    update["descriptives"] = descriptives | _others(descriptives, pairs, questions)
-    update["groups"] = said.groups.model_copy(update=groups)
-    update["reliability"] = said.reliability.model_copy(update={"families": families})
-    update["structural"] = plan.model_copy(update=structural)
-    return said.model_copy(update=update | {"questions": questions, "left_out": tuple(lost)})
-
-
 Spec = TypeVar("Spec", Result, Indicator)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What results and indicators can be cut to: what the wave asked, and what is left of the file."""
+class _Cut:
+    """The analysis without what a wave did not ask, and with what the file does not show."""
 
-    questions: Instrument
-    known: set[str]
-    samples: dict[str, Sample]
-    paired: set[str]
-    contrasts: dict[str, Contrast]
+    def __init__(self, said: Analysis, full: Instrument, wave: Wave) -> None:
+        self.said, self.full, self.wave = said, full, wave
+        self.questions = wave.questions
+        self.known = set(variables(self.questions))
+        self.lost: list[LeftOut] = []
+        self.samples = {n: s for n, s in said.samples.items() if set(s.where) <= self.known}
+        self.pairs = [pair for pair in said.pairs if self.keep("pair", pair[0], pair)]
+        self.contrasts = {}
+        for name, contrast in said.contrasts.items():
+            sides = {k: self.asked(items) for k, items in contrast}
+            if all(sides.values()):
+                self.contrasts[name] = contrast.model_copy(update=sides)
 
-    def of(self, specs: dict[str, Spec], kind: Any, lost: list[LeftOut]) -> dict[str, Spec]:
-        """The specs of which something was asked; the others join those that are lost."""
+    def asked(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name in self.known]
+
+    def keep(
+        self, kind: Any, name: str, needed: Iterable[str] = (), label: Text | None = None
+    ) -> bool:
+        """Was all that it needs (itself) asked? If not, it joins what is left out."""
+        lacking = [v for v in (needed or [name]) if v not in self.known]
+        if lacking:
+            unasked = tuple(dict.fromkeys(i for v in lacking for i in self.behind(v)))
+            self.lost.append(LeftOut(kind, name, unasked or tuple(lacking), label))
+        return not lacking
+
+    def behind(self, name: str) -> list[str]:
+        """The items that were not asked of which a variable is made."""
+        made = self.full.derived.get(name) or self.full.constructs.get(name)
+        if made is None:
+            return [] if name in self.known else [name]
+        parts = made.sources if isinstance(made, Derived) else made.items
+        return [item for part in parts for item in self.behind(part)]
+
+    def made(self) -> Analysis:
+        said = self.said
+        descriptives = self.sections()
+        tables = {}
+        for key, table in said.indicators.items():
+            rows = {n: self.cut(row) for n, row in table.rows.items() if self.shown(n, row)}
+            if rows:
+                tables[key] = table.model_copy(update={"rows": rows})
+        for name in self.full.constructs:
+            if name not in said.reliability.leave_out:
+                self.keep("scale", name)
+        families = {n: self.asked(scales) for n, scales in said.reliability.families.items()}
+        families = {n: scales for n, scales in families.items() if scales}
+        return said.model_copy(
+            update={
+                "samples": self.samples,
+                "pairs": self.pairs,
+                "contrasts": self.contrasts,
+                "descriptives": descriptives | self.others(descriptives),
+                "indicators": tables,
+                "groups": self.groups(),
+                "reliability": said.reliability.model_copy(update={"families": families}),
+                "structural": self.structural(),
+                "questions": self.questions,
+                "full": self.full,
+                "eligible": self.wave.rules.eligible,
+                "left_out": tuple(self.lost),
+            }
+        )
+
+    def sections(self) -> dict[str, Section]:
+        """The sections with the results of which something was asked."""
         left = {}
-        for name, spec in specs.items():
-            unasked = self._unasked(spec)
-            if unasked:
-                lost.append(LeftOut(kind, name, unasked))
-                continue
-            update: dict[str, Any] = {"items": [i for i in spec.items if i in self.known]}
-            if isinstance(spec, Result):
-                update["also"] = [i for i in spec.also if i in self.known]
-            left[name] = spec.model_copy(update=update)
+        for key, section in self.said.descriptives.items():
+            results = {n: self.cut(r) for n, r in section.results.items() if self.shown(n, r)}
+            if results:
+                left[key] = section.model_copy(update={"results": results})
         return left
 
-    def _unasked(self, spec: Result | Indicator) -> tuple[str, ...]:
-        """Why it cannot be shown: names that the wave did not ask; () where it can."""
-        if spec.block and spec.block not in self.questions.blocks:
-            return (spec.block,)
+    def shown(self, name: str, spec: Result | Indicator) -> bool:
+        """Was enough asked to show it?"""
+        needed = _items(spec, self.full)
         if spec.sample and spec.sample not in self.samples:
-            return (spec.sample,)
-        if isinstance(spec, Indicator) and spec.contrast:
-            return () if spec.contrast in self.contrasts else (spec.contrast,)
-        items = self.questions.block(spec.block) if spec.block else spec.items
-        if isinstance(spec, Result) and spec.kind == "gaps":
-            return () if self.paired & {*items} else tuple(items)
-        return () if self.known & {*items} else tuple(items)
+            needed = list(self.said.samples[spec.sample].where)
+        elif isinstance(spec, Indicator) and spec.contrast:
+            both = dict(self.said.contrasts[spec.contrast]).values()
+            needed = [] if spec.contrast in self.contrasts else [i for side in both for i in side]
+        elif isinstance(spec, Result) and spec.kind == "gaps":
+            first = {a for a, _ in self.pairs} & {*needed}
+            needed = [] if first else [i for p in self.said.pairs if p[0] in needed for i in p]
+        elif self.known & {*needed}:
+            needed = []
+        kind = "result" if isinstance(spec, Result) else "indicator"
+        title = spec.title if isinstance(spec, Result) else spec.label
+        return not needed or self.keep(kind, name, needed, title)
 
+    def cut(self, spec: Spec) -> Spec:
+        """With the items that were asked, and of a result what follows from their scale."""
+        items = self.asked(_items(spec, self.full))
+        update: dict[str, Any] = {"items": items}
+        if isinstance(spec, Result):
+            kind = spec.kind or fitting(items, self.questions)[0]
+            ordinal = _kind(items[0], self.questions) == "ordinal"
+            update |= {"also": self.asked(spec.also), "kind": kind}
+            update["order"] = spec.order or ("scale" if ordinal else "value")
+            if kind == "stacked" and (ordinal or spec.shares):
+                update["table"] = spec.table or ("shares" if spec.shares else "means")
+        return spec.model_copy(update=update)
 
-def _others(
-    shown: dict[str, Section], pairs: list[tuple[str, str]], questions: Instrument
-) -> dict[str, Section]:
-    """A section of results for the questions that no result shows, block by block."""
-    seen: set[str] = set()
-    for result in (r for section in shown.values() for r in section.results.values()):
-        shows = {*result.items, *(questions.block(result.block) if result.block else [])}
-        seen |= shows | {b for a, b in pairs if a in shows and result.kind == "gaps"}
-    results = {}
-    for name, block in questions.blocks.items():
-        left = [item for item in block.items if item not in seen]
-        scales = {questions.scale_name(item) for item in left}
-        together = len(scales) == 1 and (block.multiple or len(left) > 1)
-        for items in [left] if left and together else [[item] for item in left]:
-            key = name if together else items[0]
-            title = block.title if together else questions.items[items[0]].label
-            results[key] = Result(
-                title=title, items=items, order="scale" if not together else "value"
-            )
-    if not results:
-        return {}
-    return {"other": Section(results=results)}
+    def groups(self) -> Groups:
+        said = self.said.groups
+        update = {
+            "outcomes": [v for v in said.outcomes if self.keep("outcome", v)],
+            "shares": [v for v in said.shares if self.keep("outcome", v)],
+            "by": [v for v in said.by if self.keep("group", v)],
+        }
+        sample = said.sample if said.sample in self.samples else ""
+        return said.model_copy(update=update | {"sample": sample})
+
+    def structural(self) -> Structural:
+        plan = self.said.structural
+        who = plan.who
+        if who:
+            left = [v for v in who.predictors if self.keep("who", v)]
+            there = self.keep("who", who.outcome) and left
+            who = who.model_copy(update={"predictors": left}) if there else None
+        unknown = [v for v in _names_in(plan.sample, self.said.samples) if v not in self.known]
+        if unknown or plan.sample in {*self.said.samples} - {*self.samples}:
+            unknown = [plan.sample]  # nobody can be told apart: everybody who was asked
+        update = {
+            "who": who,
+            "sample": "" if unknown else plan.sample,
+            "group": plan.group if plan.group and self.keep("group", plan.group) else "",
+            "ordered": self.asked(plan.ordered),
+        }
+        return plan.model_copy(update=update)
+
+    def others(self, shown: dict[str, Section]) -> dict[str, Section]:
+        """A section of results for the questions that no result shows, block by block."""
+        seen: set[str] = set()
+        for result in (r for section in shown.values() for r in section.results.values()):
+            seen |= {*result.items, *result.also}
+            seen |= {b for a, b in self.pairs if a in result.items and result.kind == "gaps"}
+        results = {}
+        for name, block in self.questions.blocks.items():
+            parts: dict[str, list[str]] = {}
+            for item in (item for item in block.items if item not in seen):
+                scale = self.questions.scale_name(item)
+                together = block.multiple or _kind(item, self.questions) != "nominal"
+                parts.setdefault(scale if together else item, []).append(item)
+            for items in parts.values():
+                whole = len(items) > 1 and len(parts) == 1
+                title = block.title if len(items) > 1 else self.questions.items[items[0]].label
+                title = Text(**{k: v[:1].upper() + v[1:] for k, v in title if v})
+                result = Result(title=title, items=items)
+                results[name if whole else items[0]] = self.cut(result)
+        return {"other": Section(results=results)} if results else {}
