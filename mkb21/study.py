@@ -173,7 +173,12 @@ class Study:
         if code in known.items or code in known.derived or code in known.constructs:
             return known.label(code, language)
         latents = self.analysis.structural.latents
-        return latents[code][language] if code in latents else words.values([code], language)[0]
+        if code in latents:
+            return latents[code][language]
+        step, _, variable = str(code).partition("_")
+        if step == "outside" and variable in [*known.items, *known.derived]:  # of cleaning
+            return f"{self.word(step, language)}: {self.word(variable, language)}"
+        return words.values([code], language)[0]
 
     def labels(self, codes: Iterable[Any]) -> dict[Any, Any]:
         """Code -> what a reader sees."""

@@ -993,7 +993,8 @@ def test_answers_that_a_wave_takes_together_stand_in_the_ledger(tmp_path):
 def test_a_questionnaire_in_one_language(tmp_path):
     _, wave = shop(tmp_path)
     with pytest.raises(ValueError, match="no texts in 'en', only in nl"):
-        wave.instrument.label("friendly")
+        wave.instrument.label("friendly", "en")
+    assert wave.instrument.label("friendly") == "vriendelijk"
     study = mkb21.open("a", tmp_path, "en")
     assert study.language == "nl" and study.word("friendly") == "vriendelijk"
     assert str(study).splitlines()[-1] == "taal: nl, de enige van de vragenlijst"

@@ -37,7 +37,11 @@ def say(nl: str, en: str, language: str) -> str:
 def values(codes: Iterable[str], language: str) -> list[str]:
     """Codes of steps, rules or reasons in words; one without words stays as it is."""
     known = section("values", language)
-    return [known.get(code, code) for code in codes]
+    outside = f"{known['outside']}: "  # a step of cleaning: outside_<variable>
+    return [
+        known.get(code, code.replace("outside_", outside) if isinstance(code, str) else code)
+        for code in codes
+    ]
 
 
 def names(codes: Iterable[str], language: str) -> dict[str, str]:

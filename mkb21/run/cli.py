@@ -117,7 +117,8 @@ def compare(wave: str, root: str) -> None:
     from mkb21.survey import instrument, published
 
     register = published.read_register(path)
-    about = claims.labels(register, instrument.load_wave(project, wave).questions)
+    questions = instrument.load_wave(project, wave).questions
+    about = claims.labels(register, questions, questions.language)
     rows = [["id", "label", "published", "computed", "verdict"]]
     for row, text in zip(register.itertuples(), claims.as_text(register), strict=True):
         # four digits say whether a number is met; the table holds all of them
@@ -150,7 +151,7 @@ def waves(root: str) -> None:
         days = f"{fieldwork.get('start', '?')} to {fieldwork.get('end', '?')}"
         there = (project.raw(wave) / str(export.get("file", ""))).is_file()
         origin, state = str(described.get("origin", "")), "present" if there else "missing"
-        rows.append([wave, origin, days, state, str(title.get("en", ""))])
+        rows.append([wave, origin, days, state, str(title.get("en") or title.get("nl", ""))])
     if len(rows) == 1:
         raise ValueError("no wave is described in data/waves")
     click.echo(_aligned(rows))

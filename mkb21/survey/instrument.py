@@ -209,6 +209,11 @@ class Instrument(Strict):
     derived: dict[str, Derived] = {}
     constructs: dict[str, Construct] = {}
 
+    @property
+    def language(self) -> str:
+        """The language of texts where none is named: English, if the questionnaire has it."""
+        return "en" if "en" in self.languages else self.languages[0]
+
     @cached_property
     def items(self) -> dict[str, Item]:
         """Every item of every block by name, in the order of the questionnaire."""
@@ -249,22 +254,23 @@ class Instrument(Strict):
         scale = self.scales.get(self.scale_name(variable))
         return scale.kind if scale else ""
 
-    def codes(self, variable: str, language: str = "en") -> dict[int, str]:
+    def codes(self, variable: str, language: str = "") -> dict[int, str]:
         """Code -> label of the answer scale of a variable, in its order; {} where it has none."""
         name = self.scale_name(variable)
-        return {c: t[language] for c, t in self.scales[name].codes.items()} if name else {}
+        shown = language or self.language
+        return {c: t[shown] for c, t in self.scales[name].codes.items()} if name else {}
 
-    def label(self, variable: str, language: str = "en") -> str:
+    def label(self, variable: str, language: str = "") -> str:
         """Short label of an item, derived variable or construct."""
         self.scale_name(variable)
         holder = self.items.get(variable) or self.derived.get(variable) or self.constructs[variable]
-        return holder.label[language]
+        return holder.label[language or self.language]
 
-    def labels(self, variables: Iterable[str], language: str = "en") -> dict[str, str]:
+    def labels(self, variables: Iterable[str], language: str = "") -> dict[str, str]:
         """Variable -> short label."""
         return {variable: self.label(variable, language) for variable in variables}
 
-    def topic(self, variables: Iterable[str], language: str = "en") -> str:
+    def topic(self, variables: Iterable[str], language: str = "") -> str:
         """What several variables are about: their labels, or for more than two that of a score of
         just these, else the title of the block that the first stands in.
         """
@@ -274,18 +280,25 @@ class Instrument(Strict):
         for name, construct in self.constructs.items():
             if construct.items == names:
                 return self.label(name, language)
-        first = names[0]
-        while first not in self.block_of:
-            made = self.derived.get(first)
-            first = made.sources[0] if made else self.construct(first).items[0]
-        title = self.blocks[self.block_of[first]].title[language]
+        block = self.blocks[self.block_of[self.rests_on(names[:1])[0]]]
+        title = block.title[language or self.language]
         return title[0].lower() + title[1:]
 
-    def text(self, item: str, language: str = "en") -> str:
+    def rests_on(self, variables: Iterable[str]) -> list[str]:
+        """The items that variables are made of, in the order of the questionnaire."""
+        made = {name: spec.sources for name, spec in self.derived.items()}
+        made |= {name: spec.items for name, spec in self.constructs.items()}
+        found = list(variables)
+        for name in found:  # which grows meanwhile
+            found += made.get(name, [])
+        return [item for item in self.items if item in found]
+
+    def text(self, item: str, language: str = "") -> str:
         """What the respondent reads: the question, with the statement or option of this item."""
         if item not in self.items:
             raise ValueError(f"The instrument has no item {item!r}.{closest(item, self.items)}")
         question = self.blocks[self.block_of[item]].question
+        language = language or self.language
         own = (self.items[item].text or self.items[item].label)[language]
         return own if question is None else f"{question[language]} {own}"
 
@@ -865,7 +878,9 @@ def _check_wave(wave: Wave, full: Instrument, name: str, source: SourceFile) -> 
     if wave.fieldwork.end < wave.fieldwork.start:
         source.fault(("fieldwork",), "it ends before it starts")
     if wave.export.language not in full.languages:
-        reason = f"the questionnaire has languages: [{', '.join(full.languages)}]"
+        reason = (
+            f"the questionnaire has languages: [{', '.join(full.languages)}]; write one of them"
+        )
         source.fault(("export", "language"), reason)
     for item in wave.not_in_wave:
         if item not in full.items:
