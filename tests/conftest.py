@@ -21,7 +21,24 @@ wave: "2012"
 title: {nl: Nulmeting, en: Zero measurement}
 origin: reconstructed
 fieldwork: {start: 2012-10-01, end: 2012-10-31}
+population: {nl: Bedrijven, en: Companies}
 export: {file: export.csv}
+columns: {respondent_id: id, number: n}
+"""
+INSTRUMENT = """\
+instrument: small
+title: {nl: Klein, en: Small}
+wording: {nl: Zo gevraagd, en: As asked}
+missing:
+  not_asked: {nl: a, en: a}
+  not_answered: {nl: b, en: b}
+  dont_know: {nl: c, en: c}
+scales: {yes_no: {kind: nominal, codes: {0: {nl: nee, en: never}, 1: {nl: ja, en: ever}}}}
+blocks:
+  all:
+    title: {nl: Alles, en: All}
+    source: own
+    items: {number: {label: {nl: getal, en: number}, scale: yes_no}}
 """
 
 
@@ -42,8 +59,11 @@ def make_project(root):
     project = Project(root)
     for folder in ("data/waves", "data/raw/2012"):
         (root / folder).mkdir(parents=True)
-    project.instrument.write_text("scales: {}\n")
+    project.instrument.write_text(INSTRUMENT)
     project.wave_file("2012").write_text(WAVE)
+    project.analysis.write_text(
+        "variants: {triple: {label: {nl: drie, en: three}, set: {factor: 3}}}\n"
+    )
     (project.raw("2012") / "export.csv").write_text("1\n2\n")
     write_notebook(
         project,
@@ -62,8 +82,10 @@ def make_project(root):
         FOLDER,
         "numbers = [int(line) for line in (folder / 'numbers.csv').read_text().split()]",
         "doubled = [factor * number for number in numbers]\n"
+        "folder = Path(root, 'runs', wave, variant, 'tables') if variant else folder\n"
+        "folder.mkdir(parents=True, exist_ok=True)\n"
         "(folder / 'doubled.csv').write_text(str(doubled))",
-        parameters=PARAMETERS + "factor = 2\nshare = 0.5\nmodel = None\n",
+        parameters=PARAMETERS + "factor = 2\nshare = 0.5\nmodel = None\nvariant = ''\n",
     )
     write_notebook(
         project,

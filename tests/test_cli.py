@@ -133,6 +133,8 @@ def test_run_passes_settings_and_force_on(mkb21, done):
         (["2012", "--set", "seed"], "mkb21: --set seed: write --set NAME=VALUE"),
         (["2012", "--set", "=1"], "mkb21: --set =1: write --set NAME=VALUE"),
         (["2012", "--set", "seed=[1"], "mkb21: --set seed=[1: '[1' cannot be read as a value"),
+        (["2012", "--set", "seed="], "mkb21: seed of 01_read is a whole number (1 by default); ''"),
+        (["2012", "--variant", "tripl"], "mkb21: there is no variant 'tripl'. Closest: triple. In"),
         (["2012", "--set", "wave=2014"], "mkb21: wave is an argument of its own"),
     ],
 )
@@ -147,11 +149,12 @@ def test_a_failing_notebook_ends_with_status_1_and_one_block(done):
     path.write_text(path.read_text().replace("from pathlib", "1 / 0\\nfrom pathlib"))
     said = call("run", "2012", "--set", "seed=7", "--root", done.root)
     assert said.returncode == 1
-    assert said.stderr.splitlines()[-4:] == [
+    assert said.stderr.splitlines()[-5:] == [
         "mkb21: 03_note failed in cell 3 of 4:",
         "    1 / 0",
         "ZeroDivisionError: division by zero",
         "The notebook as far as it came: runs/2012/failed/03_note.ipynb",
+        "What it means and what to do: mkb21 explain",
     ]
     assert "Traceback" not in said.stderr
 
@@ -167,6 +170,7 @@ def test_a_failing_notebook_ends_with_status_1_and_one_block(done):
         ("'3'", "3"),
         ("[a, b]", ["a", "b"]),
         ("null", None),
+        ("", ""),
         ("a=b", "a=b"),
     ],
 )

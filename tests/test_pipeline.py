@@ -15,9 +15,9 @@ from nbformat.v4 import new_output
 
 import semfit
 from conftest import FOLDER, PARAMETERS, REPOSITORY, write_notebook
-from mkb21.run import pipeline, provenance
+from mkb21.run import notebooks, pipeline, provenance
 from mkb21.run.paths import Project
-from mkb21.run.pipeline import NotebookError, run
+from mkb21.run.pipeline import NotebookError, Place, run
 
 SEVEN = {"seed": 7}  # the settings of the first run
 
@@ -133,14 +133,14 @@ def test_nothing_changed_means_that_nothing_runs(done, capsys):
     result = again(done)
     assert result.ran == ()
     assert result.fresh == ("01_read", "02_double", "03_note")
-    assert result.manifest == done.runs("2012") / "manifest.json"
+    assert result.place.manifest == done.runs("2012") / "manifest.json"
     assert capsys.readouterr().err.count("unchanged") == 3
 
 
 def test_nothing_changed_needs_no_slow_import(done):
     program = (
         "import sys; from mkb21.run import pipeline; from mkb21.run.paths import Project\n"
-        "pipeline.run(Project.find(), '2012', {'seed': 7}); pipeline.summary(Project.find(), '2012')\n"
+        "pipeline.run(Project.find(), '2012', {'seed': 7}); pipeline.summary(pipeline.Place(Project.find(), '2012'))\n"
         "print({'papermill', 'pandas', 'numpy', 'nbformat', 'IPython'} & set(sys.modules))"
     )
     said = subprocess.run(
@@ -239,7 +239,7 @@ def test_checksums_of_text_ignore_line_endings_and_those_of_binary_files_do_not(
     assert len(set(sums)) == 3
 
 
-def test_a_file_that_no_longer_belongs_is_told_and_not_recorded(done, capsys):
+def test_a_file_that_nothing_known_made_is_told_and_not_recorded(done, capsys):
     (done.processed("2012") / "doubled_old.csv").write_text("old")
     again(done, force=True)
     said = capsys.readouterr().err
@@ -247,6 +247,89 @@ def test_a_file_that_no_longer_belongs_is_told_and_not_recorded(done, capsys):
     assert "doubled.csv is left over" not in said
     outputs = manifest(done)["notebooks"]["02_double"]["outputs"]
     assert list(outputs) == ["data/processed/2012/doubled.csv"]
+
+
+def test_what_the_run_before_made_and_this_one_did_not_is_removed(done, capsys):
+    old = done.processed("2012") / "doubled.csv"
+    edit(done, "02_double", "'doubled.csv'", "'doubled_new.csv'")
+    again(done)
+    assert "doubled.csv is of an earlier run, and removed" in capsys.readouterr().err
+    assert not old.exists() and old.with_name("doubled_new.csv").is_file()
+    edit(done, "02_double", "'doubled_new.csv'", "'doubled.csv'")
+    old.with_name("doubled_new.csv").write_text("changed by hand")
+    again(done)
+    assert "doubled_new.csv is left over from an earlier run" in capsys.readouterr().err
+    assert old.is_file() and old.with_name("doubled_new.csv").is_file()
+
+
+def test_what_a_run_made_in_another_language_stays_until_one_in_that_language(done, capsys):
+    only(done, "03_note")
+    edit(done, "03_note", "{wave}/note.txt", "{wave}/note_*")
+    edit(done, "03_note", "figures / 'note.txt'", "figures / f'note_{language}.txt'")
+    notes = done.figures("2012")
+    again(done)
+    again(done, SEVEN | {"language": "en"})
+    assert {path.name for path in notes.glob("note_*")} == {"note_nl.txt", "note_en.txt"}
+    edit(done, "03_note", "f'note_{language}.txt'", "f'note_new_{language}.txt'")
+    again(done, SEVEN | {"language": "en"})
+    assert {path.name for path in notes.glob("note_*")} == {"note_nl.txt", "note_new_en.txt"}
+    assert "left over" not in capsys.readouterr().err
+    again(done)
+    assert {path.name for path in notes.glob("note_*")} == {"note_new_nl.txt", "note_new_en.txt"}
+
+
+# --- variants -----------------------------------------------------------------------------------
+
+
+def test_a_variant_runs_what_it_sets_beside_the_run_of_the_wave(done, capsys):
+    result = again(done, {}, variant="triple")
+    assert result.ran == ("01_read", "02_double", "03_note", "02_double")  # the wave with seed 1
+    assert (done.processed("2012") / "doubled.csv").read_text() == "[2, 4]"
+    folder = done.runs("2012") / "triple"
+    assert (folder / "tables/doubled.csv").read_text() == "[3, 6]"
+    made = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert made["variant"] == "triple" and list(made["notebooks"]) == ["02_double"]
+    assert list(made["notebooks"]["02_double"]["outputs"]) == [
+        "runs/2012/triple/tables/doubled.csv"
+    ]
+    assert "[1/1] triple 02_double: done in" in capsys.readouterr().err
+    assert again(done, {}, variant="triple").ran == ()
+    assert again(done, {"factor": 4}, variant="triple").ran == ("02_double",)
+    assert (folder / "tables/doubled.csv").read_text() == "[4, 8]"
+    assert (done.processed("2012") / "doubled.csv").read_text() == "[2, 4]"
+
+
+def test_the_summary_of_a_variant_names_its_places(done):
+    place = again(done, {}, variant="triple").place
+    assert pipeline.summary(place).splitlines()[1:] == [
+        "Variant: triple",
+        "Tables: runs/2012/triple/tables",
+        "Notebooks: runs/2012/triple",
+        "Manifest: runs/2012/triple/manifest.json",
+    ]
+
+
+def test_a_variant_needs_notebooks_that_can_keep_it_apart(small):
+    write_notebook(
+        small, "04_new", "`data/instrument.yaml`", "`b`", parameters=PARAMETERS + "factor = 1\n"
+    )
+    with pytest.raises(ValueError, match="04_new has no parameter `variant`: variant triple would"):
+        run(small, "2012", variant="triple")
+
+
+def test_another_model_than_the_main_one_is_a_variant_of_its_name(small):
+    small.models.mkdir()
+    for name in ("main", "own"):
+        (small.models / f"{name}.lav").write_text("number ~ number\n")
+    small.analysis.write_text("structural: {main: main}\n")
+    analysis = pipeline.load_analysis(small, pipeline.load_wave(small, "2012"))
+    chosen = {"own": "own", "main": "", "": "", "data/models/own.lav": "own"}
+    for model, variant in chosen.items():
+        assert pipeline._variant(analysis, "", {"model_file": model})[0] == variant
+    assert pipeline._variant(analysis, "mine", {"model_file": "own"})[0] == "mine"
+    small.analysis.write_text("texts: {}\n")  # none is the main one: all are of the wave
+    analysis = pipeline.load_analysis(small, pipeline.load_wave(small, "2012"))
+    assert pipeline._variant(analysis, "", {"model_file": "own"})[0] == ""
 
 
 # --- failures -----------------------------------------------------------------------------------
@@ -261,7 +344,8 @@ def test_a_failure_names_notebook_cell_and_error_and_keeps_the_last_good_results
         "02_double failed in cell 5 of 5:\n"
         "    assert factor == 3, 'wrong factor'\n"
         "AssertionError: wrong factor\n"
-        "The notebook as far as it came: runs/2012/failed/02_double.ipynb"
+        "The notebook as far as it came: runs/2012/failed/02_double.ipynb\n"
+        "What it means and what to do: mkb21 explain"
     )
     assert (done.runs("2012") / "02_double.ipynb").read_bytes() == good
     failed = done.runs("2012") / "failed/02_double.ipynb"
@@ -312,6 +396,28 @@ def test_an_output_that_is_declared_but_not_written_is_an_error(done):
     ):
         again(done)
     assert manifest(done)["notebooks"]["03_note"]["outputs"]  # of the good run, as before
+
+
+def test_an_output_that_may_be_written_is_not_missed(done):
+    edit(
+        done,
+        "03_note",
+        "`figures/{wave}/note.txt`",
+        "`figures/{wave}/*.txt`  \\n**May write:** `figures/{wave}/*.png`",
+    )
+    assert again(done).ran == ("03_note",)
+
+
+def test_what_a_failing_notebook_wrote_is_kept_apart(done):
+    good = done.processed("2012") / "doubled.csv"
+    edit(done, "02_double", "write_text(str(doubled))", "write_text('half')\\nassert factor == 3")
+    with pytest.raises(NotebookError) as caught:
+        again(done)
+    assert "What it had written, 1 file: runs/2012/failed/02_double/\n" in str(caught.value)
+    assert good.read_text() == "[2, 4]"
+    assert (done.runs("2012") / "failed/02_double/doubled.csv").read_text() == "half"
+    assert again(done, SEVEN | {"factor": 3}).ran == ("02_double",)
+    assert not (done.runs("2012") / "failed/02_double").exists()
 
 
 def test_an_output_of_an_earlier_run_does_not_count_as_written(done):
@@ -392,7 +498,7 @@ def test_an_unknown_parameter_shows_the_closest_and_all(small):
     assert not small.runs("2012").exists()
 
 
-@pytest.mark.parametrize("name", ["wave", "root"])
+@pytest.mark.parametrize("name", ["wave", "root", "variant"])
 def test_wave_and_root_are_not_settings(small, name):
     with pytest.raises(ValueError, match=f"^{name} is an argument of its own: mkb21 run WAVE"):
         run(small, "2012", {name: "2014"})
@@ -420,7 +526,7 @@ def test_a_value_of_another_kind_than_the_default_is_refused(small, name, value,
     "settings", [{"seed": 2}, {"share": 1}, {"share": 0.1}, {"model": "a"}, {"model": [1, 2]}]
 )
 def test_a_value_of_the_same_kind_is_taken(small, settings):
-    pipeline.check_settings(pipeline.read_notebooks(small), settings)
+    notebooks.check_settings(pipeline.read_notebooks(small), settings)
 
 
 def test_a_project_without_notebooks(small):
@@ -431,7 +537,7 @@ def test_a_project_without_notebooks(small):
 
 def test_only_numbered_notebooks_count(small):
     shutil.copy(small.notebooks / "03_note.ipynb", small.notebooks / "scratch.ipynb")
-    names = [notebook.name for notebook in pipeline.read_notebooks(small)]
+    names = [notebook.name for notebook in notebooks.read_notebooks(small)]
     assert names == ["01_read", "02_double", "03_note"]
 
 
@@ -488,7 +594,7 @@ def test_a_file_that_is_no_notebook_is_refused(small, text):
 
 def test_parameters_may_be_annotated_negative_empty_or_lists():
     source = 'wave: str = "2012"\nroot = ""\nshift = -1.5\nitems = ["a", "b"]\ngroup = None'
-    assert pipeline._parameters("01_read", source) == {
+    assert notebooks._parameters("01_read", source) == {
         "wave": "2012", "root": "", "shift": -1.5, "items": ["a", "b"], "group": None
     }  # fmt: skip
 
@@ -508,8 +614,8 @@ def test_parameters_may_be_annotated_negative_empty_or_lists():
     ],
 )
 def test_whether_two_patterns_can_name_the_same_file(one, other, overlap):
-    assert pipeline._overlap(one.split("/"), other.split("/")) is overlap
-    assert pipeline._overlap(other.split("/"), one.split("/")) is overlap
+    assert notebooks._overlap(one.split("/"), other.split("/")) is overlap
+    assert notebooks._overlap(other.split("/"), one.split("/")) is overlap
 
 
 # --- the summary --------------------------------------------------------------------------------
@@ -534,7 +640,7 @@ def test_the_summary_of_a_full_run(small):
     (tables / "published_register.csv").write_text(REGISTER.format(True, True))
     (tables / "sem_fit.csv").write_text(FIT.format(p=0.00049))
     (small.runs("2012") / "manifest.json").touch()
-    notice, *lines = pipeline.summary(small, "2012").splitlines()
+    notice, *lines = pipeline.summary(Place(small, "2012")).splitlines()
     assert notice.startswith("Reconstruction: invented respondents")
     assert lines == [
         "Respondents: 371 read, 314 kept",
@@ -560,7 +666,7 @@ def test_the_summary_says_which_column_of_fit_it_gives(small):
     assert (
         "Model: chi-square (scaled) 450.0 (df 400), p = .043; robust: CFI .96, TLI .95, "
         "RMSEA .03 [90% CI .01, .06]; SRMR .04"
-    ) in pipeline.summary(small, "2012")
+    ) in pipeline.summary(Place(small, "2012"))
 
 
 @pytest.mark.parametrize("known", list(product([0.9, float("nan")], repeat=3)))
@@ -580,7 +686,7 @@ def test_the_summary_of_a_model_without_solution_has_no_fit(small):
     assert (
         "Model: chi-square (standard) – (df 400), p = –; standard: CFI –, TLI –, "
         "RMSEA – [90% CI –, –]; SRMR –"
-    ) in pipeline.summary(small, "2012")
+    ) in pipeline.summary(Place(small, "2012"))
 
 
 def test_the_summary_names_the_published_numbers_that_fail(small):
@@ -589,19 +695,19 @@ def test_the_summary_names_the_published_numbers_that_fail(small):
     register.write_text(REGISTER.format(False, False))
     assert (
         "Published numbers and orderings: 1 of 3 reproduced; not east, alpha"
-        in pipeline.summary(small, "2012")
+        in pipeline.summary(Place(small, "2012"))
     )
 
 
 def test_the_summary_prints_p_as_the_field_does(small):
     small.processed("2012").mkdir(parents=True)
     (small.processed("2012") / "sem_fit.csv").write_text(FIT.format(p=0.0214))
-    assert ", p = .021; standard: CFI" in pipeline.summary(small, "2012")
+    assert ", p = .021; standard: CFI" in pipeline.summary(Place(small, "2012"))
 
 
 def test_the_summary_of_an_observed_wave_without_tables_is_silent(small):
     small.wave_file("2014").write_text('wave: "2014"\norigin: observed\n')
-    assert pipeline.summary(small, "2014") == ""
+    assert pipeline.summary(Place(small, "2014")) == ""
 
 
 @pytest.mark.parametrize(("text", "said"), [("a: [", "not valid YAML"), ("a", "not describe")])
@@ -614,13 +720,15 @@ def test_a_wave_file_that_cannot_be_read(small, text, said):
 def test_the_notebooks_of_this_repository_name_files_that_exist_or_are_written_before():
     project = Project(REPOSITORY)
     written = ()
-    for notebook in pipeline.read_notebooks(project):
+    for notebook in notebooks.read_notebooks(project):
+        if notebook.name[0] > "4":
+            continue  # of one's own
         for pattern in notebook.reads:
-            known = pipeline._shared((pattern,), written) or pipeline._files(
-                project, (pattern,), "2012"
+            known = notebooks._shared((pattern,), written) or Place(project, "2012").inputs(
+                [pattern]
             )
             assert known, f"{notebook.name} reads `{pattern}`, which is not there"
-        written += notebook.writes
+        written += notebook.outputs
 
 
 # --- files of one's own, notebooks for some waves ------------------------------------------------
@@ -633,14 +741,14 @@ def test_a_file_that_a_parameter_names_is_an_input(small):
         "`data/waves/{wave}.yaml`",
         "`data/processed/{wave}/model.txt`",
         "from pathlib import Path",
-        "Path(root, 'data/processed', wave, 'model.txt').write_text(Path(root, model_file).read_text())",
-        parameters=PARAMETERS + 'model_file = "x"\n',
+        "Path(root, 'data/processed', wave, 'model.txt').write_text(Path(root, own_file).read_text())",
+        parameters=PARAMETERS + 'own_file = "x"\n',
     )
-    (small.root / "my.lav").write_text("first")
-    settings = {"model_file": "my.lav"}
+    (small.root / "my.txt").write_text("first")
+    settings = {"own_file": "my.txt"}
     assert "04_model" in pipeline.run(small, "2012", settings).ran
     assert pipeline.run(small, "2012", settings).ran == ()
-    (small.root / "my.lav").write_text("second")
+    (small.root / "my.txt").write_text("second")
     assert pipeline.run(small, "2012", settings).ran == ("04_model",)
     assert (small.processed("2012") / "model.txt").read_text() == "second"
 

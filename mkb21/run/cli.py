@@ -32,9 +32,10 @@ def commands() -> None:
 @click.option(
     "--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the notebooks."
 )
+@click.option("--variant", default="", metavar="NAME", help="A variant of data/analysis.yaml.")
 @click.option("--force", is_flag=True, help="Run every notebook, also those that are up to date.")
 @ROOT
-def run(wave: str, given: tuple[str, ...], force: bool, root: str) -> None:
+def run(wave: str, given: tuple[str, ...], variant: str, force: bool, root: str) -> None:
     """Run the notebooks of WAVE that are not up to date.
 
     For instance: mkb21 run 2012 --set seed=1 --set language=en
@@ -42,19 +43,19 @@ def run(wave: str, given: tuple[str, ...], force: bool, root: str) -> None:
     for stop in (signal.SIGTERM, signal.SIGINT):  # a kill ends as tidily as Ctrl-C
         signal.signal(stop, signal.default_int_handler)
     project = Project.find(root)
-    result = pipeline.run(project, wave, parse_settings(given), force)
+    result = pipeline.run(project, wave, parse_settings(given), force, variant)
     if result.ran:
         notebooks = "1 notebook" if len(result.ran) == 1 else f"{len(result.ran)} notebooks"
         click.echo(f"\nRan {notebooks} in {result.seconds:.0f} s.")
     else:
         click.echo("\nNothing changed since the last run: all notebooks are up to date.")
-    click.echo(pipeline.summary(project, wave))
+    click.echo(pipeline.summary(result.place))
     if pipeline.notice(project, wave) and pipeline.failing(project, wave):
         sys.exit(1)  # a reconstruction that does not meet what was published is no reconstruction
 
 
 def parse_settings(given: tuple[str, ...]) -> dict[str, object]:
-    """Read NAME=VALUE texts; the value is read as YAML: 1, 0.5, true, text, [a, b].
+    """Read NAME=VALUE texts; the value is read as YAML: 1, 0.5, true, text, [a, b]. Nothing is "".
 
     Raises
     ------
@@ -76,7 +77,7 @@ def parse_settings(given: tuple[str, ...]) -> dict[str, object]:
 def _value(text: str) -> object:
     if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text):
         return float(text)  # YAML 1.1 takes 1e-6 for text
-    return yaml.safe_load(text)
+    return yaml.safe_load(text) if text else ""
 
 
 @commands.command()

@@ -1,12 +1,7 @@
-"""Runs the notebooks of a wave, in order, and of those only the ones whose result may differ.
-
-A notebook says in its first text cell what it reads and writes, and in its cell tagged `parameters`
-what can be set. That is all this room knows about it: a new notebook needs no line here.
-"""
+"""Runs the notebooks of a wave, in order, and of those only the ones whose result may differ."""
 
 from __future__ import annotations
 
-import ast
 import csv
 import hashlib
 import json
@@ -14,36 +9,40 @@ import logging
 import os
 import platform
 import re
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from glob import escape
 from importlib import metadata
 from importlib.util import find_spec
-from itertools import combinations
 from pathlib import Path
 from shutil import get_terminal_size
 
 import yaml
 
 from mkb21.page.numerals import fraction, number, p_equals, reported_column
+from mkb21.run.notebooks import (
+    COMMON,
+    Notebook,
+    Settings,
+    check_settings,
+    check_wave,
+    read_notebooks,
+)
 from mkb21.run.paths import Project
 from mkb21.run.provenance import checksum, commit
+from mkb21.survey.analysis import Analysis, Plan, load_analysis
 from mkb21.survey.files import write_whole
+from mkb21.survey.instrument import closest, load_wave
 
 # papermill, nbformat and pandas take seconds to import and are not needed when nothing changed.
 
-Settings = dict[str, object]  # parameter -> value
 Sums = dict[str, str]  # file -> checksum
-
-NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
-         list: "a list", dict: "a mapping", type(None): "empty"}  # fmt: skip
 
 
 class NotebookError(Exception):
@@ -51,19 +50,67 @@ class NotebookError(Exception):
 
 
 @dataclass(frozen=True)
-class Notebook:
-    """What a notebook says about itself."""
+class Place:
+    """Where a run of a wave, or of a variant of it, leaves what it makes."""
 
-    name: str
-    path: Path
-    cells: tuple[tuple[str, str], ...]  # kind and source of each
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    may_write: tuple[str, ...]  # those of `writes` that depend on the wave
-    only_with: tuple[str, ...]  # files without which it is left out
-    parameters: Settings
-    parameters_at: int
-    injected: bool
+    project: Project
+    wave: str
+    variant: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Of the executed notebooks and the manifest."""
+        if self.variant:
+            return self.project.variant(self.wave, self.variant)
+        return self.project.runs(self.wave)
+
+    @property
+    def manifest(self) -> Path:
+        """What the results were made from."""
+        return self.folder / "manifest.json"
+
+    @property
+    def tables(self) -> Path:
+        """As `Study.tables`."""
+        return self.folder / "tables" if self.variant else self.project.processed(self.wave)
+
+    @property
+    def figures(self) -> Path:
+        """As `Study.figures`."""
+        return self.folder / "figures" if self.variant else self.project.figures(self.wave)
+
+    def inputs(self, patterns: Iterable[str]) -> list[Path]:
+        """The files that patterns after **Reads:** name: those of the wave, in a variant too."""
+        return self._files(pattern.replace("{wave}", escape(self.wave)) for pattern in patterns)
+
+    def outputs(self, patterns: Iterable[str]) -> list[Path]:
+        """The files that patterns after **Writes:** name; of a variant in its own folders."""
+        return self._files(map(self.output, patterns))
+
+    def output(self, pattern: str) -> str:
+        """Where what is named by a pattern after **Writes:** stands."""
+        pattern = pattern.replace("{wave}", escape(self.wave))
+        for usual, own in (
+            (self.project.processed(self.wave), self.tables),
+            (self.project.figures(self.wave), self.figures),
+        ):
+            pattern = pattern.replace(self._name(usual), self._name(own), 1)
+        return pattern
+
+    def _name(self, folder: Path) -> str:
+        return escape(self.name(folder)) + "/"
+
+    def name(self, path: Path) -> str:
+        """The path from the project folder down, with /."""
+        return path.relative_to(self.project.root).as_posix()
+
+    def sums(self, paths: Iterable[Path]) -> Sums:
+        """The checksums of files, by name."""
+        return {self.name(path): checksum(path) for path in paths}
+
+    def _files(self, patterns: Iterable[str]) -> list[Path]:
+        found = {p for pattern in patterns for p in self.project.root.glob(pattern) if p.is_file()}
+        return sorted(path for path in found if not path.name.startswith((".", "~$")))
 
 
 @dataclass(frozen=True)
@@ -73,198 +120,53 @@ class RunResult:
     ran: tuple[str, ...]
     fresh: tuple[str, ...]
     seconds: float
-    manifest: Path
-
-
-# --- what the notebooks say ---------------------------------------------------------------------
-
-
-def read_notebooks(project: Project) -> list[Notebook]:
-    """Every notebook of a project, in the order in which they run: by name.
-
-    Raises
-    ------
-    ValueError
-        There is no notebook; one lacks its **Reads:** or **Writes:** line or its `parameters`
-        cell, names a path outside the project, or reads what is written only later; two write the
-        same file. Names the notebook.
-    """
-    paths = sorted(project.notebooks.glob("[0-9][0-9]_*.ipynb"))
-    if not paths:
-        raise ValueError(f"there are no notebooks named NN_name.ipynb in {project.notebooks}")
-    notebooks = [_read_notebook(path) for path in paths]
-    _check_order(notebooks)
-    return notebooks
-
-
-def _read_notebook(path: Path) -> Notebook:
-    name = path.stem
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        sources = tuple((cell["cell_type"], "".join(cell["source"])) for cell in cells)
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{name} is not a notebook that can be read: {error!r}") from error
-    opening = next((source for kind, source in sources if kind == "markdown"), "")
-    tags = [cell.get("metadata", {}).get("tags", []) for cell in cells]
-    tagged = [place for place, given in enumerate(tags) if "parameters" in given]
-    may_write = _declared(name, opening, "May write", optional=True)
-    if len(tagged) != 1:
-        raise ValueError(f"{name} must have one cell tagged `parameters`; it has {len(tagged)}")
-    return Notebook(
-        name=name,
-        path=path,
-        cells=sources,
-        reads=_declared(name, opening, "Reads"),
-        writes=_declared(name, opening, "Writes") + may_write,
-        may_write=may_write,
-        only_with=_declared(name, opening, "Only with", optional=True),
-        parameters=_parameters(name, sources[tagged[0]][1]),
-        parameters_at=tagged[0],
-        injected=any("injected-parameters" in given for given in tags),
-    )
-
-
-def _declared(name: str, text: str, word: str, optional: bool = False) -> tuple[str, ...]:
-    """The backticked paths in the lines that start with **word:**."""
-    lines = [line for line in text.splitlines() if line.startswith(f"**{word}:**")]
-    patterns = tuple(found for line in lines for found in re.findall(r"`([^`]+)`", line))
-    if not patterns and not optional:
-        what = f"{name}: the first text cell needs a line that starts with **{word}:**"
-        such = "`data/processed/{wave}/responses.parquet`"
-        raise ValueError(f"{what} and names files in backticks, such as {such}")
-    for pattern in patterns:
-        bare = pattern.replace("{wave}", "")
-        if re.search(r"^/|^~|[:\\{}]|(^|/)\.\.(/|$)", bare):
-            what = f"{name}: `{pattern}` after **{word}:** must be a path from the project folder"
-            raise ValueError(what + " down, written with /; the only placeholder is {wave}")
-    return patterns
-
-
-def _parameters(name: str, source: str) -> Settings:
-    """Names and default values in a `parameters` cell."""
-    try:
-        pairs = [_assignment(statement) for statement in ast.parse(source).body]
-    except (SyntaxError, ValueError) as error:
-        what = f"{name}: the cell tagged `parameters` may hold lines `name = plain value` only"
-        raise ValueError(f"{what}: {error}") from error
-    lacking = [key for key in ("wave", "root") if key not in dict(pairs)]
-    if lacking:
-        raise ValueError(f"{name}: the cell tagged `parameters` must set {' and '.join(lacking)}")
-    return dict(pairs)
-
-
-def _assignment(statement: ast.stmt) -> tuple[str, object]:
-    match statement:
-        case ast.Assign(targets=[ast.Name(id=key)], value=value):
-            pass
-        case ast.AnnAssign(target=ast.Name(id=key), value=ast.expr() as value):
-            pass
-        case _:
-            raise ValueError(f"line {statement.lineno} is something else")
-    try:
-        default = ast.literal_eval(value)
-    except ValueError:
-        raise ValueError(f"line {statement.lineno}: {key} is computed") from None
-    if not isinstance(default, tuple(NAMES)):
-        raise ValueError(f"line {statement.lineno}: {key} is a {type(default).__name__}")
-    return key, default
-
-
-def _check_order(notebooks: list[Notebook]) -> None:
-    for place, reader in enumerate(notebooks):
-        for writer in notebooks[place:]:
-            for shared in _shared(reader.reads, writer.writes):
-                when = "itself writes" if writer is reader else f"only {writer.name} writes, later"
-                raise ValueError(f"{reader.name} reads `{shared}`, which {when}")
-    for first, second in combinations(notebooks, 2):
-        for shared in _shared(first.writes, second.writes):
-            raise ValueError(f"{first.name} and {second.name} both write `{shared}`")
-
-
-def _shared(some: tuple[str, ...], others: tuple[str, ...]) -> list[str]:
-    return [a for a in some for b in others if _overlap(a.split("/"), b.split("/"))]
-
-
-def _overlap(some: list[str], others: list[str]) -> bool:
-    """Whether two patterns, as lists of path segments, can name the same file."""
-    if not some or not others:
-        return set(some + others) <= {"**"}
-    if some[0] == "**" or others[0] == "**":
-        return _overlap(some[1:], others) or _overlap(some, others[1:])
-    alike = fnmatchcase(some[0], others[0]) or fnmatchcase(others[0], some[0])
-    return alike and _overlap(some[1:], others[1:])
+    place: Place
 
 
 # --- what was asked -----------------------------------------------------------------------------
 
 
-def check_wave(project: Project, wave: str) -> None:
-    """Refuse a wave that is not described in data/waves.
-
-    Raises
-    ------
-    ValueError
-        Lists the waves there are, the closest first.
-    """
-    known = project.waves()
-    if wave not in known:
-        closest = get_close_matches(wave, known, n=1)
-        hint = f"; did you mean {closest[0]}?" if closest else "."
-        listed = ", ".join(known) or "none yet"
-        raise ValueError(f"there is no wave {wave!r}{hint} Described in data/waves: {listed}")
+def _variant(analysis: Analysis, name: str, settings: Settings) -> tuple[str, Settings]:
+    """The name of the variant that is meant, "" for none, and all that it sets."""
+    model = str(settings.get("model_file") or "")
+    if name in analysis.variants:
+        return name, analysis.variants[name].set | settings
+    if name and not model:
+        known = ", ".join(analysis.variants) or "none"
+        what = f"there is no variant {name!r}.{closest(name, analysis.variants)}"
+        raise ValueError(f"{what} In data/analysis.yaml: {known}")
+    main = analysis.main_model() if analysis.structural.main or len(analysis.files) == 1 else ""
+    other = model if main and Path(model).stem != main else ""
+    return name or Path(other).stem, settings
 
 
-def check_settings(notebooks: list[Notebook], settings: Settings) -> None:
-    """Refuse settings that no notebook has, or that are not of the kind of the default.
-
-    Raises
-    ------
-    ValueError
-        Names the parameter, and the closest ones or the default.
-    """
-    for key, value in settings.items():
-        if key in ("wave", "root"):
-            raise ValueError(f"{key} is an argument of its own: mkb21 run WAVE --root FOLDER")
-        owners = [notebook for notebook in notebooks if key in notebook.parameters]
-        if not owners:
-            raise ValueError(_unknown(key, notebooks))
-        for notebook in owners:
-            default = notebook.parameters[key]
-            if not _fits(value, default):
-                quoted = f"; as text: --set {key}='\"{value}\"'" if isinstance(default, str) else ""
-                what = f"{key} of {notebook.name} is {NAMES[type(default)]}"
-                kind = NAMES.get(type(value), type(value).__name__)
-                raise ValueError(f"{what} ({default!r} by default); {value!r} is {kind}{quoted}")
+def _apart(notebooks: list[Notebook], name: str, settings: Settings) -> list[Notebook]:
+    """The notebooks that a variant runs: those that have a parameter that it sets."""
+    deciding = set(settings) - set(COMMON) or set(settings)
+    chosen = [notebook for notebook in notebooks if deciding & set(notebook.parameters)]
+    able = [notebook for notebook in chosen if "variant" in notebook.parameters]
+    unable = [n for n in chosen if n not in able and deciding - set(COMMON)]
+    if unable or not able:
+        where = unable[0].name if unable else "no notebook with such parameters"
+        what = f"{where} has no parameter `variant`: variant {name} would overwrite the results"
+        raise ValueError(f'{what} of the wave. Add `variant = ""` and give it to mkb21.open')
+    return able
 
 
-def _fits(value: object, default: object) -> bool:
-    whole_for_any = type(default) is float and type(value) is int
-    return default is None or whole_for_any or type(value) is type(default)
+def _check_plan(place: Place, analysis: Analysis, settings: Settings) -> None:
+    """Refuse settings of the structural model that are not possible, before anything runs."""
+    given = {name: value for name, value in settings.items() if name in Plan.model_fields}
+    model = str(settings.get("model_file") or "")
+    plan = analysis.plan(model, **given) if given or model else None
+    if plan and model:
+        from mkb21.study import Study  # loads pandas
+        from mkb21.survey.models import check_names
 
-
-def _unknown(key: str, notebooks: list[Notebook]) -> str:
-    owners: dict[str, list[str]] = {}
-    for notebook in notebooks:
-        for name in notebook.parameters:
-            if name not in ("wave", "root"):
-                owners.setdefault(name, []).append(notebook.name)
-    closest = " or ".join(get_close_matches(key, owners))
-    listed = "".join(f"\n  {name}: {', '.join(owners[name])}" for name in sorted(owners))
-    hint = f"; did you mean {closest}?" if closest else "."
-    return f"no notebook has a parameter {key!r}{hint} There are:{listed}"
+        study = Study(place.wave, place.project.root, "en")
+        check_names(study.model(plan.model), analysis.full)
 
 
 # --- is it up to date? --------------------------------------------------------------------------
-
-
-def _files(project: Project, patterns: tuple[str, ...], wave: str) -> list[Path]:
-    places = [pattern.replace("{wave}", escape(wave)) for pattern in patterns]
-    found = {path for place in places for path in project.root.glob(place) if path.is_file()}
-    return sorted(path for path in found if not path.name.startswith((".", "~$")))
-
-
-def _checksums(project: Project, paths: list[Path]) -> Sums:
-    return {path.relative_to(project.root).as_posix(): checksum(path) for path in paths}
 
 
 def _named_files(project: Project, parameters: Settings) -> Sums:
@@ -313,19 +215,19 @@ def _read_manifest(path: Path) -> dict:
         return {}  # no manifest, or no usable one: everything runs
 
 
-def _write_manifest(project: Project, wave: str, entries: dict, parameters: dict) -> None:
-    path = project.runs(wave) / "manifest.json"
+def _write_manifest(place: Place, entries: dict, parameters: dict) -> None:
     content = {
-        "wave": wave,
-        "origin": describe_wave(project, wave).get("origin"),
+        "wave": place.wave,
+        "variant": place.variant,
+        "origin": describe_wave(place.project, place.wave).get("origin"),
         "seed": parameters.get("seed"),
-        "commit": commit(project),
+        "commit": commit(place.project),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": dict(sorted((d.name, d.version) for d in metadata.distributions())),
         "notebooks": entries,
     }
-    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    write_whole(place.manifest, json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
 def describe_wave(project: Project, wave: str) -> dict:
@@ -350,39 +252,58 @@ def describe_wave(project: Project, wave: str) -> dict:
 
 
 def run(
-    project: Project, wave: str, settings: Settings | None = None, force: bool = False
+    project: Project,
+    wave: str,
+    settings: Settings | None = None,
+    force: bool = False,
+    variant: str = "",
 ) -> RunResult:
     """Run the notebooks of a wave that are not up to date.
 
     A notebook is up to date when its cells, parameters, input files, this package and the locked
     versions are those of the last run, and its outputs are as that run left them. Progress goes to
-    standard error.
+    standard error. Of a variant only the notebooks run that have a parameter that it sets, after
+    those of the wave; its results stand apart.
 
     Parameters
     ----------
     settings : dict, optional
-        Parameter -> value, for the notebooks that have such a parameter.
+        Parameter -> value, for the notebooks that have such a parameter. A `model_file` other than
+        the main one makes a variant of that name.
     force : bool
-        Run them all.
+        Run them all, also those that are up to date.
+    variant : str
+        One of `variants` in data/analysis.yaml.
 
     Raises
     ------
     ValueError
-        Unknown wave or setting, a faulty notebook (see `read_notebooks`), or another run of the
-        same wave going on.
+        Unknown wave, variant or setting, faults in the files of data/, a faulty notebook (see
+        `read_notebooks`), or another run of the same wave going on.
     NotebookError
         A notebook failed: names it, the cell and the error. Earlier results stay as they were.
     """
     started = time.monotonic()
-    settings = settings or {}
     check_wave(project, wave)
+    analysis = load_analysis(project, load_wave(project, wave))
     notebooks = read_notebooks(project)
+    variant, settings = _variant(analysis, variant, settings or {})
     check_settings(notebooks, settings)
+    place = Place(project, wave)
+    _check_plan(place, analysis, settings)
+    steps = [(place, notebooks, {} if variant else settings)]
+    if variant:
+        settings = settings | {"variant": variant}
+        steps.append(
+            (Place(project, wave, variant), _apart(notebooks, variant, settings), settings)
+        )
+    ran, fresh = [], []
     with _only_run(project, wave):
-        ran = _run_stale(project, wave, notebooks, settings, force)
-    fresh = tuple(notebook.name for notebook in notebooks if notebook.name not in ran)
-    manifest = project.runs(wave) / "manifest.json"
-    return RunResult(tuple(ran), fresh, time.monotonic() - started, manifest)
+        for place, chosen, given in steps:
+            done = _run_stale(place, chosen, given, force and place.variant == variant)
+            ran += done
+            fresh += [notebook.name for notebook in chosen if notebook.name not in done]
+    return RunResult(tuple(ran), tuple(fresh), time.monotonic() - started, place)
 
 
 @contextmanager
@@ -406,66 +327,144 @@ def _only_run(project: Project, wave: str) -> Iterator[None]:
 
 
 def _run_stale(
-    project: Project, wave: str, notebooks: list[Notebook], settings: Settings, force: bool
+    place: Place, notebooks: list[Notebook], settings: Settings, force: bool
 ) -> list[str]:
     """Run what is not up to date, in order; the names of what ran."""
-    entries = _read_manifest(project.runs(wave) / "manifest.json")
+    entries = _read_manifest(place.manifest)
     entries = {notebook.name: entries.get(notebook.name, {}) for notebook in notebooks}
-    code = _code(project)
+    code = _code(place.project)
+    place.folder.mkdir(exist_ok=True)
     ran = []
-    for place, notebook in enumerate(notebooks, start=1):
-        label = f"[{place}/{len(notebooks)}] {notebook.name}"
-        absent = [p for p in notebook.only_with if not _files(project, (p,), wave)]
+    for at, notebook in enumerate(notebooks, start=1):
+        label = f"[{at}/{len(notebooks)}] {place.variant} {notebook.name}".replace("  ", " ")
+        absent = [pattern for pattern in notebook.only_with if not place.inputs([pattern])]
         if absent:
-            _say(f"{label}: left out, there is no {absent[0].replace('{wave}', wave)}")
+            _say(f"{label}: left out, there is no {absent[0].replace('{wave}', place.wave)}")
             del entries[notebook.name]
             continue
         parameters = {key: settings.get(key, own) for key, own in notebook.parameters.items()}
-        parameters |= {"wave": wave, "root": str(project.root)}
-        inputs = _checksums(project, _files(project, notebook.reads, wave))
-        inputs |= _named_files(project, parameters)
+        parameters |= {"wave": place.wave, "root": str(place.project.root)}
+        inputs = place.sums(place.inputs(notebook.reads))
+        inputs |= _named_files(place.project, parameters)
         key = _key(notebook, parameters, inputs, code)
-        executed = project.runs(wave) / notebook.path.name
-        if not force and _is_fresh(project, executed, entries[notebook.name], key):
+        before = entries[notebook.name]
+        if not force and _is_fresh(place.project, place.folder / notebook.path.name, before, key):
             _say(f"{label}: unchanged")
             continue
         entry = {"key": key, "parameters": parameters, "inputs": inputs}
-        entries[notebook.name] = entry | _run_notebook(project, wave, notebook, parameters, label)
-        _write_manifest(project, wave, entries, parameters)
+        made = _run_notebook(place, notebook, parameters, label)
+        entries[notebook.name] = entry | made
+        entries[notebook.name]["kept"] = _tidy(
+            place, notebook, entries[notebook.name], before, label
+        )
+        _write_manifest(place, entries, parameters)
         ran.append(notebook.name)
     return ran
 
 
-def _run_notebook(
-    project: Project, wave: str, notebook: Notebook, parameters: Settings, label: str
-) -> Settings:
+def _run_notebook(place: Place, notebook: Notebook, parameters: Settings, label: str) -> Settings:
     """Execute a notebook; what the manifest says of it afterwards."""
     began = datetime.now(UTC).isoformat(timespec="seconds")
     clock = time.monotonic()
-    before = {path: path.stat().st_mtime_ns for path in _files(project, notebook.writes, wave)}
-    _execute(project, project.runs(wave), notebook, parameters, label)
-    after = _files(project, notebook.writes, wave)
-    written = [path for path in after if path.stat().st_mtime_ns != before.get(path)]
-    for pattern in (p for p in notebook.writes if p not in notebook.may_write):
-        if not set(_files(project, (pattern,), wave)) & set(written):
-            what = f"{notebook.name} ran, but did not write `{pattern.replace('{wave}', wave)}`"
-            raise NotebookError(f"{what}, which it names after **Writes:**")
-    for path in sorted(set(after) - set(written)):
-        place = path.relative_to(project.root).as_posix()
-        _say(f"{label}: {place} is left over from an earlier run")
+    with _whole(place, notebook) as (partial, before):
+        _execute(place, partial, notebook, parameters, label)
+        written = _written(place, notebook, before)
+        for pattern in notebook.writes:
+            if not set(place.outputs([pattern])) & set(written):
+                what = f"{notebook.name} ran, but did not write `{place.output(pattern)}`"
+                raise NotebookError(f"{what}, which it names after **Writes:**")
     seconds = round(time.monotonic() - clock, 1)
-    return {"outputs": _checksums(project, written), "started": began, "seconds": seconds}
+    return {"outputs": place.sums(written), "started": began, "seconds": seconds}
+
+
+def _written(place: Place, notebook: Notebook, before: dict[Path, int]) -> list[Path]:
+    after = place.outputs(notebook.outputs)
+    return [path for path in after if path.stat().st_mtime_ns != before.get(path)]
+
+
+@contextmanager
+def _whole(place: Place, notebook: Notebook) -> Iterator[tuple[Path, dict[Path, int]]]:
+    """What a notebook makes appears only when it is whole.
+
+    Of one that fails, what it made goes to the folder `failed`, and the results of the last good
+    run stand where they stood. Gives the file to run it in, and when each result was written.
+    """
+    partial = place.folder / f".{notebook.name}.partial.ipynb"
+    aside, failed = place.folder / ".before", place.folder / "failed" / notebook.name
+    before = {path: path.stat().st_mtime_ns for path in place.outputs(notebook.outputs)}
+    for path in before:
+        copy = aside / place.name(path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+    try:
+        yield partial, before
+        os.replace(partial, place.folder / notebook.path.name)
+        failed.with_suffix(".ipynb").unlink(missing_ok=True)
+        shutil.rmtree(failed, ignore_errors=True)
+    except BaseException as error:
+        made = _written(place, notebook, before)
+        shutil.rmtree(failed, ignore_errors=True)
+        if made:
+            failed.mkdir(parents=True)
+        for path in made:
+            os.replace(path, failed / path.name)
+        for path in before:
+            os.replace(aside / place.name(path), path)
+        if not isinstance(error, NotebookError):
+            shutil.rmtree(failed, ignore_errors=True)  # stopped: nothing to learn from
+            raise
+        failed.parent.mkdir(exist_ok=True)
+        os.replace(partial, failed.with_suffix(".ipynb"))
+        raise NotebookError(_afterwards(place, str(error), failed, made)) from None
+    finally:
+        partial.unlink(missing_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _afterwards(place: Place, message: str, failed: Path, made: list[Path]) -> str:
+    """The message about a failed notebook, with where what it made is."""
+    lines = [message, f"The notebook as far as it came: {place.name(failed)}.ipynb"]
+    if made:
+        results = "1 file" if len(made) == 1 else f"{len(made)} files"
+        lines.append(f"What it had written, {results}: {place.name(failed)}/")
+        lines.append("The results of the last good run, if there was one, are as they were.")
+    return "\n".join([*lines, "What it means and what to do: mkb21 explain"])
+
+
+def _tidy(place: Place, notebook: Notebook, entry: dict, before: dict, label: str) -> dict:
+    """Remove what the run before made and this one did not; what is kept: language -> files.
+
+    The figures of another language stay. What was changed by hand, or was made by nothing that is
+    known, stays too and is named.
+    """
+    language, here = entry["parameters"].get("language", ""), place.project.root
+    earlier = dict(before.get("kept", {}))
+    earlier[before.get("parameters", {}).get("language", "")] = before.get("outputs", {})
+    left = {place.name(path) for path in place.outputs(notebook.outputs)} - set(entry["outputs"])
+    kept: dict[str, Sums] = {}
+    for of, sums in earlier.items():
+        for name in (name for name in left & set(sums) if checksum(here / name) == sums[name]):
+            left.discard(name)
+            if of == language or name.endswith((".csv", ".parquet")):
+                (here / name).unlink()
+                _say(f"{label}: {name} is of an earlier run, and removed")
+            else:
+                kept.setdefault(of, {})[name] = sums[name]
+    manifests = [place.project.runs(place.wave).glob(f"{p}manifest.json") for p in ("", "*/")]
+    others = [path for found in manifests for path in found if path != place.manifest]
+    known = {n for path in others for e in _read_manifest(path).values() for n in e["outputs"]}
+    for name in sorted(left - known):
+        _say(f"{label}: {name} is left over from an earlier run")
+    return kept
 
 
 def _execute(
-    project: Project, folder: Path, notebook: Notebook, parameters: Settings, label: str
+    place: Place, partial: Path, notebook: Notebook, parameters: Settings, label: str
 ) -> None:
-    """Run a notebook with papermill into a file that takes its place only when it is whole."""
+    """Run a notebook with papermill."""
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # failures are told below
-    executed, failed = (place / notebook.path.name for place in (folder, folder / "failed"))
-    partial = folder / f".{notebook.name}.partial.ipynb"
     own = notebook.parameters | {"wave": None, "root": None}
     given = {key: value for key, value in parameters.items() if value != own[key]}
     total = len(notebook.cells) + (not notebook.injected)
@@ -485,21 +484,14 @@ def _execute(
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
-                cwd=project.root,
+                cwd=place.project.root,
                 on_cell_start=on_cell_start,
                 extra_arguments=["--IPKernelApp.log_level=50"],
             )
             if at + 1 < total:  # papermill takes exit() for a good end
                 raise papermill.PapermillExecutionError(at, None, "", "SystemExit", "exit()", [])
     except (papermill.PapermillExecutionError, RuntimeError) as error:  # nbclient: kernel died
-        failed.parent.mkdir(exist_ok=True)
-        os.replace(partial, failed)
-        raise NotebookError(_failure(project, notebook, at, error, failed)) from None
-    else:
-        os.replace(partial, executed)
-        failed.unlink(missing_ok=True)
-    finally:
-        partial.unlink(missing_ok=True)
+        raise NotebookError(_failure(notebook, at, error)) from None
 
 
 def _literal(path: Path) -> str:
@@ -507,19 +499,17 @@ def _literal(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _failure(project: Project, notebook: Notebook, at: int, error: Exception, failed: Path) -> str:
+def _failure(notebook: Notebook, at: int, error: Exception) -> str:
     """The message about a failed notebook; cells are counted as in the notebook itself."""
     shift = not notebook.injected and at > notebook.parameters_at
     place = at - shift
     lines = [line for line in notebook.cells[place][1].splitlines() if line.strip()]
     kind = getattr(error, "ename", type(error).__name__)
     said = getattr(error, "evalue", f"{error} (out of memory, or a crash in compiled code?)")
-    kept = failed.relative_to(project.root).as_posix()
     return (
         f"{notebook.name} failed in cell {place + 1} of {len(notebook.cells)}:\n"
         f"    {lines[0] if lines else ''}\n"
-        f"{kind}: {said}\n"
-        f"The notebook as far as it came: {kept}"
+        f"{kind}: {said}"
     )
 
 
@@ -569,17 +559,18 @@ def _live(label: str, cells: int) -> Iterator[Callable[[int], None]]:
             ticking.join()
 
 
-def summary(project: Project, wave: str) -> str:
+def summary(place: Place) -> str:
     """What a run found and where its results are, in a few lines.
 
-    A table that the notebooks of this wave do not make is left out.
+    A table that the notebooks of this wave, or of its variant, do not make is left out.
 
     Returns
     -------
     str
         Lines: the notice of an invented wave, respondents, published numbers, fit, places.
     """
-    tables, lines = project.processed(wave), notice(project, wave)
+    project, wave, tables = place.project, place.wave, place.tables
+    lines = notice(project, wave) + ([f"Variant: {place.variant}"] if place.variant else [])
     if flow := read_rows(tables / "cleaning_flow.csv"):
         lines.append(f"Respondents: {flow[0]['remaining']} read, {flow[-1]['remaining']} kept")
     if register := read_rows(tables / "published_register.csv"):
@@ -588,11 +579,10 @@ def summary(project: Project, wave: str) -> str:
         lines.append(f"Published numbers and orderings: {held} of {len(register)} reproduced{lost}")
     if fit := read_rows(tables / "sem_fit.csv"):
         lines.append(_fit(fit))
-    runs = project.runs(wave)
-    places = {"Figures": project.figures(wave), "Tables": tables}
-    for name, path in (places | {"Notebooks": runs, "Manifest": runs / "manifest.json"}).items():
+    places = {"Figures": place.figures, "Tables": tables, "Notebooks": place.folder}
+    for name, path in (places | {"Manifest": place.manifest}).items():
         if path.exists():
-            lines.append(f"{name}: {path.relative_to(project.root).as_posix()}")
+            lines.append(f"{name}: {place.name(path)}")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -93,8 +93,7 @@ def prepare(model: semfit.Model, plan: Chosen, rows: DataFrame, analysis: Analys
         A name that the questionnaire does not have (with the closest); a variable without order that
         is no predictor, or one that data/analysis.yaml does not name; WLSMV without ordered items.
     """
-    names = [part for name in model.observed for part in name.split(":")]
-    _check_names(model, names, analysis.full)
+    names = check_names(model, analysis.full)
     known = variables(analysis.questions)
     gone = {name: "unasked" for name in names if name not in known}
     gone |= {n: "constant" for n in names if n in known and rows[n].nunique() < 2}
@@ -120,8 +119,9 @@ def prepare(model: semfit.Model, plan: Chosen, rows: DataFrame, analysis: Analys
     return Prepared(model, cut, rows, left_out, hypotheses, dummies, notes, ordered, options)
 
 
-def _check_names(model: semfit.Model, names: Iterable[str], full: Instrument) -> None:
-    """Refuse variables that no wave asks, with the closest: latent variables first."""
+def check_names(model: semfit.Model, full: Instrument) -> list[str]:
+    """The observed variables; one that no wave asks is refused, with the closest: latents first."""
+    names = [part for name in model.observed for part in name.split(":")]
     known, faults = variables(full), []
     for name in dict.fromkeys(name for name in names if name not in known):
         near = closest(name, model.latents) or closest(name, known)
@@ -130,6 +130,7 @@ def _check_names(model: semfit.Model, names: Iterable[str], full: Instrument) ->
         )
     if faults:
         raise ValueError("\n".join(f"Model {model.name}: {fault}" for fault in faults))
+    return names
 
 
 # --- what falls away -----------------------------------------------------------------------------
