@@ -10,6 +10,7 @@ import pytest
 from mkb21.page import claims as claim_words
 from mkb21.run.paths import Project
 from mkb21.survey import cleaning, published
+from mkb21.survey.analysis import load_analysis
 from mkb21.survey.ingest import read_export
 from mkb21.survey.instrument import LANGUAGES, load_instrument, load_wave
 
@@ -860,9 +861,16 @@ def wave_of(project, name, *changes):
 
 
 def test_a_question_of_a_later_wave_leaves_an_earlier_one_as_it_was(project):
+    shutil.copytree(ROOT / "data" / "models", project.models)
+    shutil.copy(ROOT / "data" / "analysis.yaml", project.analysis)
     before = load_wave(project, "2012")
+    analysis = load_analysis(project, before)
     edit(project.instrument, *LATER)
+    edit(project.analysis, ("  by: [", "  by: [use_instagram, "))
     after = load_wave(project, "2012")
+    assert load_analysis(project, after).model_copy(update={"full": None}) == analysis.model_copy(
+        update={"full": None}
+    )
     claims = published.read(ROOT / "data" / "published" / "2012.csv")
     raw = read_export(Project(ROOT), before)
     assert after.items == before.items and after.questions == before.questions

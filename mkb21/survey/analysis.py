@@ -223,16 +223,17 @@ class Analysis(Strict):
     left_out: tuple[LeftOut, ...] = Field(default=(), exclude=True)
     files: tuple[str, ...] = Field(default=(), exclude=True)  # the names in data/models
 
-    def answers(self, variable: str, language: str = "en") -> dict[int, str]:
+    def answers(self, variable: str, language: str = "") -> dict[int, str]:
         """Code -> label of the answers that can be in this wave; of a score, those of its items."""
         scale = self.questions.scales.get(_scale(variable, self.questions))
         codes = scale.codes if scale else {}
+        language = language or self.questions.language
         return {code: codes[code][language] for code in self.eligible.get(variable, codes)}
 
-    def unit(self, variable: str, language: str = "en") -> str:
+    def unit(self, variable: str, language: str = "") -> str:
         """The unit of a number; "" where it has none."""
         scale = self.questions.scales.get(_scale(variable, self.questions))
-        return scale.unit[language] if scale and scale.unit else ""
+        return scale.unit[language or self.questions.language] if scale and scale.unit else ""
 
     def share(self, variable: str, name: str) -> Share:
         """The codes that count together under a name, on the scale of a variable."""
@@ -568,8 +569,13 @@ class _Cut:
         lacking = [v for v in (needed or [name]) if v not in self.known]
         if lacking:
             unasked = tuple(dict.fromkeys(i for v in lacking for i in self.behind(v)))
-            self.lost.append(LeftOut(kind, name, unasked or tuple(lacking), label))
+            if not unasked or not all(map(self.later, unasked)):
+                self.lost.append(LeftOut(kind, name, unasked or tuple(lacking), label))
         return not lacking
+
+    def later(self, item: str) -> bool:
+        """Is it a question of later waves, of which a reader of this one need not know?"""
+        return self.full.outside(item, self.wave.wave).startswith("since")
 
     def behind(self, name: str) -> list[str]:
         """The items that were not asked of which a variable is made."""
