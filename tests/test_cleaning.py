@@ -856,6 +856,15 @@ def test_numbers_are_read_as_they_are_and_outside_their_range_taken_out(tmp_path
         cleaning.validate(made, cleaned.missing.assign(age=""), wave)
 
 
+def test_a_number_becomes_groups_by_ranges(tmp_path):
+    old = "recode: {from: age, ranges: {0: [null, 43.5], 1: [44, null]}}}"
+    derived = f"derived:\n  old: {{label: {{nl: oud}}, scale: yesno, {old}\nconstructs:"
+    project, wave = shop(tmp_path, SHOP_ROWS, ("constructs:", derived))
+    cleaned = cleaning.clean(read_export(project, wave), wave)
+    np.testing.assert_array_equal(cleaned.responses["age"], [44, NAN, NAN, 16])
+    np.testing.assert_array_equal(cleaned.responses["old"], [1, NAN, NAN, 0])
+
+
 def test_many_numbers_out_of_range_are_a_fault_of_the_description(tmp_path):
     rows = [f"{k};eens;eens;eens;0;0;{year};nee;" for k, year in enumerate(range(1950, 1990))]
     project, wave = shop(tmp_path, rows)
@@ -923,7 +932,11 @@ def test_a_refused_export_does_not_quote_an_open_question(tmp_path, row):
         ("{kind: open}", "{kind: nominal}", "scales.words: a scale of kind nominal needs codes"),
         ("{kind: ordinal, ", "{kind: ordinal, range: [1, 3], ", "agree.range: a scale of kind ordinal"),
         ("constructs:", "derived:\n  old: {label: {nl: oud}, scale: yesno, recode: {from: age, codes: {1: [65]}}}\nconstructs:",
-         "derived.old.recode: age is of kind number"),
+         "derived.old.recode: give ranges of a number, codes of anything else"),
+        ("constructs:", "derived:\n  old: {label: {nl: oud}, scale: yesno, recode: {from: moans, ranges: {1: [1, 1]}}}\nconstructs:",
+         "derived.old.recode: give ranges of a number, codes of anything else"),
+        ("constructs:", "derived:\n  old: {label: {nl: oud}, scale: yesno, recode: {from: age, ranges: {0: [0, 65], 1: [65, null]}}}\nconstructs:",
+         "derived.old.recode.ranges: a number can lie in two of the ranges"),
         ("constructs:", "derived:\n  old: {label: {nl: oud}, scale: yesno, any_at_least: {items: [why], code: 1}}\nconstructs:",
          "derived.old.any_at_least: why is of kind open"),
         ("constructs:", "derived:\n  old: {label: {nl: oud}, scale: years, recode: {from: moans, codes: {1: [1]}}}\nconstructs:",

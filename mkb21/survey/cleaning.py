@@ -25,6 +25,7 @@ from mkb21.survey.instrument import (
     Instrument,
     TestEntries,
     Wave,
+    ends,
 )
 
 Edited = tuple[DataFrame, DataFrame, DataFrame]  # values, missing, rows for the ledger
@@ -241,7 +242,7 @@ def out_of_range(values: DataFrame, missing: DataFrame, instrument: Instrument) 
         times, name = code[bad].value_counts(), instrument.scale_name(item)
         most = times.iloc[0] if len(times) else 0
         if scale.kind == "number" and bad.sum() > max(2, MANY_SLIPS * code.count()):
-            low, high = map(_code_text, scale.limits)
+            low, high = map(_code_text, ends(scale.range))
             faults.append(
                 f"{item}: {bad.sum()} of {code.count()} numbers are outside the range of the scale "
                 f"{name!r}, {low} to {high} ({_code_text(times.index[0])}: {most} times). Widen it"
@@ -313,7 +314,7 @@ def _code_text(code: float) -> str:
 def derive(values: DataFrame, instrument: Instrument) -> DataFrame:
     """The derived variables of the instrument.
 
-    `recode`: the new code of the old code; NaN for an old code that is not named. `any_at_least`: 1
+    `recode`: the new code of the old code or of the range; NaN for what is not named. `any_at_least`: 1
     if any item reaches the code, 0 if all are answered and none does, else NaN. A source that is
     not a column of `values` was not in the wave: it is ignored, and a variable without any source
     is left out.
@@ -339,7 +340,11 @@ def derive(values: DataFrame, instrument: Instrument) -> DataFrame:
 def _derive_one(known: dict[str, Series], spec: Derived) -> Series:
     if spec.recode:
         new = {old: code for code, codes in spec.recode.codes.items() for old in codes}
-        return known[spec.recode.source].map(new).astype("float64")
+        source = known[spec.recode.source]
+        made = source.map(new).astype("float64")
+        for code, given in spec.recode.ranges.items():
+            made[source.between(*ends(given))] = code
+        return made
     assert spec.any_at_least  # a checked instrument has one of the two
     items = pd.concat([known[item] for item in spec.sources if item in known], axis=1)
     reaches = (items >= spec.any_at_least.code).any(axis=1)

@@ -15,6 +15,7 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cached_property, reduce
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from math import inf
 from operator import getitem
 from pathlib import Path
@@ -74,6 +75,15 @@ class Text(Strict):
         return text
 
 
+Range = tuple[float | None, float | None]
+
+
+def ends(given: Range) -> tuple[float, float]:
+    """The lowest and highest number of a range; infinite where it has no end."""
+    low, high = given
+    return -inf if low is None else low, inf if high is None else high
+
+
 class Scale(Strict):
     """How an item is answered: with one of `codes`, a number of `unit`s, or in one's own words.
 
@@ -84,17 +94,11 @@ class Scale(Strict):
     codes: dict[int, Text] = Field(default={}, min_length=2)
     dont_know: bool = False
     unit: Text | None = None
-    range: tuple[float | None, float | None] = (None, None)
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The range of a number; infinite where it has no end."""
-        low, high = self.range
-        return -inf if low is None else low, inf if high is None else high
+    range: Range = (None, None)
 
     def holds(self, value: float) -> bool:
         """Is it an answer? Of an open question that is 1: something was written."""
-        low, high = self.limits
+        low, high = ends(self.range)
         return low <= value <= high if self.kind == "number" else value in (self.codes or [1])
 
 
@@ -143,10 +147,11 @@ class Block(Dated):
 
 
 class Recode(Strict):
-    """New code -> old codes of one variable."""
+    """New code -> old codes of one variable, or the range of a number that gets it."""
 
     source: str = Field(alias="from")
-    codes: dict[int, list[int]] = Field(min_length=1)
+    codes: dict[int, list[int]] = {}
+    ranges: dict[int, Range] = {}
 
 
 class AnyAtLeast(Strict):
@@ -722,8 +727,7 @@ def _check_scales(instrument: Instrument, source: SourceFile) -> None:
             source.fault((*here, key), f"a scale of kind {scale.kind} has no {key}")
         if own and own[0] not in scale.model_fields_set:
             source.fault(here, f"a scale of kind {scale.kind} needs {own[0]}")
-        if scale.limits[0] > scale.limits[1]:
-            source.fault((*here, "range"), "its low end is above its high end")
+        _check_ranges([scale.range], (*here, "range"), source)
         for language in instrument.languages:
             read = {str(code): str(code) for code in scale.codes}  # as an export of codes has it
             if scale.dont_know:
@@ -780,20 +784,35 @@ def _check_codes(
         source.fault(place, f"{variable} has no code {code}; its codes are {listed}")
 
 
+def _check_ranges(ranges: Iterable[Range], place: tuple, source: SourceFile) -> None:
+    found = sorted(map(ends, ranges))
+    if any(low > high for low, high in found):
+        source.fault(place, "its low end is above its high end")
+    elif any(low <= high for (_, high), (low, _) in pairwise(found)):
+        source.fault(place, "a number can lie in two of the ranges")
+
+
 def _check_derived(instrument: Instrument, source: SourceFile) -> None:
     for name, spec in instrument.derived.items():
         here = ("derived", name)
         if (spec.recode is None) == (spec.any_at_least is None):
             source.fault(here, "give either recode or any_at_least")
             continue
-        made = set(spec.recode.codes if spec.recode else (0, 1))
+        made = {*spec.recode.codes, *spec.recode.ranges} if spec.recode else {0, 1}
         if spec.scale not in instrument.scales:
             source.unknown(here, "scale", spec.scale, instrument.scales)
         elif made - set(instrument.scales[spec.scale].codes):
             source.fault(here, f"it makes codes that the scale {spec.scale!r} does not have")
         if spec.recode:
             old = [code for codes in spec.recode.codes.values() for code in codes]
-            _check_codes(instrument, spec.recode.source, old, (*here, "recode"), source)
+            name = spec.recode.source
+            number = name in instrument.items and instrument.kind(name) == "number"
+            if number != bool(spec.recode.ranges) or number == bool(old):
+                source.fault((*here, "recode"), "give ranges of a number, codes of anything else")
+                continue
+            _check_ranges(spec.recode.ranges.values(), (*here, "recode", "ranges"), source)
+            if not number:
+                _check_codes(instrument, name, old, (*here, "recode"), source)
             for code in (c for c, times in Counter(old).items() if times > 1):
                 source.fault((*here, "recode"), f"the old code {code} is given to two new codes")
         elif reach := spec.any_at_least:
