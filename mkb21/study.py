@@ -269,6 +269,15 @@ class Study:
         said = words.section("absent", self.language)
         print(f"{title}: {said['left_out']}; {said.get(why, why)}")
 
+    def tell(self, code: str, **values: Any) -> None:
+        """Print a sentence of words.yaml with these values: codes, lists of codes, and numbers."""
+        none, given = words.section("sentences", self.language)["none"], {}
+        for name, value in values.items():
+            given[name] = self.word(value) if isinstance(value, str) else value
+            if isinstance(value, Iterable) and not isinstance(value, str):
+                given[name] = ", ".join(map(self.word, value)) or none
+        print(words.sentence(code, given, self.language))
+
     def attempt(
         self, function: Callable[..., Any], *args: Any, absent: str = "", **given: Any
     ) -> tuple[Any, str]:
@@ -310,7 +319,7 @@ class Study:
     def not_shown(self, title: str, left_out: Iterable[tuple[str, list[str]]]) -> None:
         """Print what could not be shown of something, and why: see `descriptives`."""
         for why, names in left_out:
-            self.absent(", ".join([title, *map(self.word, names)]), why)
+            self.absent(", ".join(filter(None, [title, *map(self.word, names)])), why)
 
     def present(self, name: str, result: Result) -> None:
         """A result of the analysis, shown and written: its sentences, its figure, its table.

@@ -57,6 +57,16 @@ def eigenvalues(*series):
     return pd.concat([table.assign(series=name) for name in series], ignore_index=True)
 
 
+def bins(steps):
+    """Eight bins of a width per variable, the highest in the middle."""
+    parts = []
+    for i, step in enumerate(steps):
+        low = step * np.arange(8)
+        part = {"variable": f"v{i}", "low": low, "high": low + step, "n_valid": 200}
+        parts.append(pd.DataFrame(part | {"percent": [1, 4, 20, 40, 25, 5, 3, 2]}))
+    return pd.concat(parts, ignore_index=True)
+
+
 def names(count, text="antwoord {}"):
     return {f"v{i}": text.format(i) for i in range(count)}
 
@@ -87,11 +97,7 @@ REASONS = pd.concat(
 )
 WHY = {"blank": "niet beantwoord", "unknown": "weet niet / n.v.t."}
 
-CHANCE = {
-    "eigenvalue": "eigenwaarde van de items",
-    "quantile": "95% van toevalsgetallen ligt lager",
-}
-CHANCE |= {"motivation": "motivatie", "perception": "perceptie", "a": "A", "b": "B", "c": "C"}
+CHANCE = {"motivation": "motivatie", "perception": "perceptie"} | {k: k.upper() for k in "abcde"}
 
 KINDS = {
     "bars": (figures.bars, shares([40, 20, 11, 0, 100]), names(5)),
@@ -111,9 +117,13 @@ KINDS = {
         ("motief", "ervaring"),
     ),
     "gaps_one": (figures.gaps, pairs([3.0], [3.0]), names(1, LONG), (LONG, LONG)),
+    "histogram": (figures.histogram, bins([0.1, 0.25, 30]), names(3, "omzet {} (x 1000 euro)")),
+    "histogram_long": (figures.histogram, bins([1000]), names(1, LONG)),
+    "histogram_one": (figures.histogram, bins([5]).head(1).assign(percent=100), names(1)),
     "missing": (figures.missing, REASONS, names(3) | WHY),
     "scree": (figures.scree, eigenvalues("motivation", "perception"), CHANCE),
     "scree_long": (figures.scree, eigenvalues("a", "b", "c"), dict.fromkeys(CHANCE, LONG)),
+    "scree_rows": (figures.scree, eigenvalues(*"abcde"), CHANCE),
     "scree_one": (figures.scree, eigenvalues("a").drop(columns="n_used"), CHANCE),
 }
 
@@ -329,6 +339,17 @@ def test_gaps_join_the_means_and_give_the_difference():
     assert side["motief"] == "right" and side["ervaring"] == "left"
 
 
+def test_histogram_has_a_panel_per_variable_and_a_bar_per_bin():
+    figure = figures.histogram(bins([0.25, 30]), names(2), "nl")
+    figure.draw_without_rendering()
+    assert [axes.get_xlabel() for axes in figure.axes] == ["antwoord 0", "antwoord 1"]
+    for axes, step in zip(figure.axes, (0.25, 30), strict=True):
+        bars = axes.patches
+        assert [bar.get_x() for bar in bars] == [step * k for k in range(8)]
+        assert [bar.get_height() for bar in bars] == [1, 4, 20, 40, 25, 5, 3, 2]
+    assert {"0,5", "1,5"} <= {text.get_text() for text in figure.axes[0].get_xticklabels()}
+
+
 def test_missing_adds_the_reasons_up():
     figure = figures.missing(REASONS, names(3) | WHY, "nl")
     assert np.allclose(widths(figure.axes[0]), [[2.5, 1, 0], [6.1, 0.4, 0]], atol=1e-12)
@@ -351,8 +372,10 @@ def test_scree_draws_both_lines_and_fills_what_is_retained():
         assert kept.get_markerfacecolor() != found.get_markerfacecolor() == "white"
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
     assert "n = 230. Gevuld: hoger dan toeval." in figure.texts[0].get_text()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(CHANCE.values())[:2]
-    with pytest.raises(ValueError, match="component twice"):
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["eigenwaarde van de items", "95e percentiel van toevalsgetallen"]
+    assert len(figures.scree(eigenvalues(*"abcde"), CHANCE, "nl").axes) == 6  # two rows
+    with pytest.raises(ValueError, match="component stands twice"):
         figures.scree(frame.assign(series="a"), CHANCE, "nl")
 
 
@@ -364,7 +387,8 @@ def call(name, frame):
 @pytest.mark.parametrize(
     ("name", "column"),
     [("bars", "percent"), ("coefficients", "std_all"), ("means", "mean"), ("stacked", "percent")]
-    + [("gaps", "mean_second"), ("missing", "percent"), ("scree", "quantile")],
+    + [("gaps", "mean_second"), ("missing", "percent"), ("scree", "quantile")]
+    + [("histogram", "low")],
 )
 def test_frames_that_cannot_be_drawn_are_refused(name, column):
     frame = KINDS[name][1].reset_index(drop=True)

@@ -560,28 +560,32 @@ def coefficients(frame: DataFrame, labels: dict, language: str, title: str = "")
 def scree(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figure:
     """Eigenvalues from high to low beside those of random numbers: a scree plot, in panels.
 
-    frame: series (a panel each, up to 3), component (1, 2 ...), eigenvalue, quantile (of the random
-    ones), retained (drawn filled); optional: n_used: as the table of
-    `reliability.parallel_analysis` gives. labels: each series, and "eigenvalue" and "quantile",
-    which make the legend.
+    frame: series (a panel each, 3 to a row), component (1, 2 ...), eigenvalue, quantile (of the
+    random ones), retained (drawn filled); optional: n_used: as the table of
+    `reliability.parallel_analysis` gives. labels: each series.
     """
     rows = checked(frame, ["series", "retained"], ["component", "eigenvalue", "quantile"])
     words, panels = section("figures", language), list(dict.fromkeys(rows["series"]))
-    if len(panels) > len(SERIES) or rows.duplicated(["series", "component"]).any():
-        raise ValueError(f"More than {len(SERIES)} series, or a component twice in one of them.")
-    names = [wrap(label(key, labels), FULL / 2 - 0.4, SMALL) for key in ("eigenvalue", "quantile")]
+    if rows.duplicated(["series", "component"]).any():
+        raise ValueError("A component stands twice in one of the series.")
+    names = [wrap(words[key], FULL / 2 - 0.4, SMALL) for key in ("eigenvalue", "quantile")]
     about = _caption(rows.rename(columns={"n_used": "n"}), language)
     caption = f"{about} {words['retained']}".strip()
-    figure = blank(FULL, 2.4, title, caption, high(names) + 0.12)
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for panel, part in zip(axes, panels, strict=True):
-        text = wrap(label(part, labels), FULL / len(panels) - 0.5)
+    across = min(len(panels), 3)
+    down = -(-len(panels) // across)
+    figure = blank(FULL, 2.4 * down, title, caption, high(names) + 0.12)
+    axes = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
+    for rest in axes[len(panels) :]:
+        rest.set_axis_off()
+    for panel, part in zip(axes, panels):
+        text = wrap(label(part, labels), FULL / across - 0.5)
         panel.set_title(text, loc="left", fontsize=NORMAL)
         handles = _eigenvalues(panel, rows[rows["series"] == part])
         panel.set_xlabel(words["component"], fontsize=SMALL)
     axes[0].set_ylim(bottom=min(0, rows["eigenvalue"].min() * 1.1))
     axes[0].yaxis.set_major_formatter(_ticks(language))
-    axes[0].tick_params(axis="y", labelsize=SMALL)
+    for panel in axes[::across]:
+        panel.tick_params(axis="y", labelsize=SMALL)
     _legend(figure, names, handles)
     return figure
 

@@ -73,6 +73,12 @@ def message(code: str, values: Mapping[str, Any], language: str) -> str:
     return render(code, _in_dutch(values), _all()["messages"])
 
 
+def sentence(code: str, values: Mapping[str, Any], language: str) -> str:
+    """A sentence that a notebook prints, with these values; see `sentences` in words.yaml."""
+    text = section("sentences", language)[code]
+    return text.format(**(_in_dutch(values) if language == "nl" else values))
+
+
 def told(parts: Iterable[tuple[str, Mapping[str, Any]]], language: str) -> str:
     """The sentences of a `message_parts` in one text."""
     return " ".join(message(code, values, language) for code, values in parts)
