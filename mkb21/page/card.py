@@ -1,0 +1,410 @@
+"""The model card: one page about one fit, in Markdown that GitHub and JupyterLab show.
+
+The page is a text in words.yaml (`card`); every sentence and number in it is made from the
+questionnaire, the plan and the results. The same inputs give the same bytes: no date, no commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from mkb21.page.numerals import UNDEFINED, interval, number, short
+from mkb21.page.reporting import ITEMS, Results, problems_in_words
+from mkb21.page.words import section, told, values
+from mkb21.survey.analysis import Chosen, Plan
+from mkb21.survey.files import write_whole
+from mkb21.survey.models import Prepared, hypothesis_of
+from semfit import Model
+
+TERMS = 4  # of an equation on one line
+
+
+def write(
+    study: Any,
+    plan: Chosen,
+    prepared: Prepared,
+    results: Results,
+    *,
+    sensitivity: DataFrame | None = None,
+    planted: DataFrame | None = None,
+    figure: str = "",
+) -> Path:
+    """Write `reports/<wave>/model-card-<variant>.md` ("base" without a variant); `.nl.md` in Dutch.
+
+    Parameters
+    ----------
+    study : mkb21.Study
+    plan, prepared
+        How the model was fitted, and the model as far as this wave can fit it.
+    results : Results
+        What `reporting_table` is made from; its fit is that of `semfit.fit`, solved or not.
+    sensitivity : DataFrame, optional
+        Of `semfit.sensitivity`; its first variant is the fit of `results`.
+    planted : DataFrame, optional
+        lhs, op, rhs, planted: what an invented wave was made from.
+    figure : str
+        The name that was given to `Study.publish`.
+    """
+    base = study.plan(plan.main or plan.model)
+    main = study.prepare(base)
+    card = _Card(study, plan, prepared, base, main, results, sensitivity, planted, figure)
+    name = f"model-card-{study.variant or 'base'}" + (".nl" if study.language == "nl" else "")
+    return write_whole(study.project.reports(study.wave.wave) / f"{name}.md", card.page().encode())
+
+
+def verdict(low: float, high: float, direction: str = "") -> str:
+    """What an interval says of a hypothesis: a code. Without direction any difference will do."""
+    if isnan(low) or isnan(high):
+        return "no_interval"
+    if low <= 0 <= high:
+        return "zero_inside"
+    return "supported" if direction in ("", "+" if low > 0 else "-") else "opposite"
+
+
+def _direction(hypothesis: str) -> str:
+    """The sign in brackets at the end of a hypothesis; "" without one."""
+    sign = re.search(r"\(([+\-−])\)\s*$", hypothesis)
+    return sign[1].replace("−", "-") if sign else ""
+
+
+def _lines(model: Model | None) -> list[str]:
+    """What a model says, term by term, without labels that only name."""
+    if model is None:
+        return []
+    times = Counter(label for term in model.terms for label in term.modifier.labels())
+    bare = [
+        term
+        if any(times[label] > 1 for label in term.modifier.labels())
+        else replace(term, modifier=replace(term.modifier, label=()))
+        for term in model.terms
+    ]
+    defined = [f"{name} := {formula}" for name, formula in model.definitions]
+    return [*(term.text() for term in bare), *defined, *(one.text for one in model.constraints)]
+
+
+def _rows(lines: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _plain(text: str) -> str:
+    """A text in which Markdown finds no signs of its own."""
+    return re.sub(r"([\\`*_<>|$\[\]#~])", r"\\\1", " ".join(text.split()))
+
+
+def _tex(name: str) -> str:
+    # letters only after a backslash and before an underscore: Markdown takes nothing away from it
+    single = re.fullmatch(r"([a-z])(\d+)", name)
+    return f"{single[1]}_{{{single[2]}}}" if single else rf"\text{{{name.replace('_', ' ')}}}"
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What a card is made from. Its parts are fields of the page, "" where they have no content."""
+
+    study: Any
+    plan: Chosen
+    prepared: Prepared
+    base: Chosen  # the plan of the main model
+    main: Prepared
+    results: Results
+    sensitivity: DataFrame | None
+    planted: DataFrame | None
+    figure: str
+
+    def page(self) -> str:
+        """The page, without lines, tables and parts that have no content."""
+        fields = self.about_wave() | self.about_sample() | self.about_model() | self.about_changes()
+        page = self.say("page", card=self, fit=self.results.fit, wave=self.study.wave, **fields)
+        empty = r"^(- [^:\n]+: *|- \w+: ``|> \*{4}|\|.*\|\n\| ---.*\|)\n(?!\|)"
+        page = re.sub(r"\n{3,}", "\n\n", re.sub(empty, "", page, flags=re.MULTILINE))
+        none = rf"\1\n{self.say('none')}\n\n"
+        return re.sub(r"^(## .+\n)\n(?=## )", none, page, flags=re.MULTILINE)
+
+    def say(self, code: str, **fields: object) -> str:
+        return section("card", self.study.language)[code].format(**fields)
+
+    def __getitem__(self, item: str) -> str:
+        """What the reporting standard says under one of its items."""
+        told_of = self.solved or item in ("estimator", "missing", "limits")
+        told_of &= item not in ("r_squared", "effects") or len(self.rows("~")) > 0
+        return ITEMS[f"item_{item}"](self.results, self.study.language) if told_of else ""
+
+    def decimals(self, value: float) -> str:
+        return number(value, 2, self.study.language)
+
+    @cached_property
+    def solved(self) -> bool:
+        """Is there a solution? Without one no number of the fit is shown."""
+        fit = self.results.fit
+        return fit.converged and not fit.problems["severity"].eq("error").any()
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        return {code: _plain(word) for code, word in self.study.names(self.prepared).items()}
+
+    def rows(self, op: str) -> DataFrame:
+        """The parameters of a kind, with what stands for each in an equation in `sign`."""
+        rows, signs = self.results.fit.model.parameters.query("op == @op"), {"": ""}
+        letter = r"\lambda_" if op == "=~" else r"\beta_"
+        for row in rows.itertuples():
+            place = 1 + sum(sign.startswith(letter) for sign in signs.values())
+            own = _tex(row.label) if row.label else f"{letter}{{{place}}}"
+            signs.setdefault(row.parameter, own)
+        fixed = [short(value, 2, self.study.language) for value in rows["value"]]
+        return rows.assign(sign=rows["parameter"].map(signs).where(rows["parameter"] != "", fixed))
+
+    def items(self, variable: str) -> list[str]:
+        """The questions that a variable is made from."""
+        asked = self.study.instrument
+        if variable in asked.items:
+            return [variable]
+        made = asked.derived.get(variable)
+        parts = made.sources if made else getattr(asked.constructs.get(variable), "items", [])
+        return [item for part in parts for item in self.items(part)]
+
+    @cached_property
+    def used(self) -> set[str]:
+        """The questions of the model; of a dummy, that of its variable."""
+        names = [*self.results.fit.model.observed, *self.prepared.dummies["variable"]]
+        return {item for name in names for item in self.items(name)}
+
+    # --- fields of the page ----------------------------------------------------------------------
+
+    def about_wave(self) -> dict[str, Any]:
+        study, wave, known = self.study, self.study.wave, self.study.instrument
+        texts = {"title": known.title, "wording": known.wording}
+        texts |= {"wave_title": wave.title, "population": wave.population}
+        variant = study.analysis.variants.get(study.variant)
+        label, base = f": {variant.label[study.language]}" if variant else "", self.say("base")
+        return {
+            **{code: _plain(text[study.language]) for code, text in texts.items()},
+            "run": self.say("variant", name=study.variant, label=label) if study.variant else base,
+            "notice": study.notice or "",
+            "n_questions": len(self.used),
+            "asked": len(known.items),
+        }
+
+    def about_sample(self) -> dict[str, Any]:
+        study, fit, flow = self.study, self.results.fit, self.results.flow
+        sample, about = (
+            study.analysis.samples.get(self.plan.sample),
+            study.analysis.texts.get("sample"),
+        )
+        who = (
+            sample.label[study.language] if sample else self.plan.sample and f"`{self.plan.sample}`"
+        )
+        steps = (
+            [] if flow is None else flow[["step", "dropped", "remaining"]].astype(str).to_numpy()
+        )
+        return {
+            "flow": _rows([*values([step], study.language), *counts] for step, *counts in steps),
+            "who": who or self.say("everybody"),
+            "n": fit.n_used + fit.n_dropped,
+            "told": told(fit.message_parts, study.language),
+            "about": about[study.language] if about else "",
+        }
+
+    def about_model(self) -> dict[str, Any]:
+        model, absent = self.results.fit.model, section("absent", self.study.language)
+        covaries = self.rows("~~").query("lhs != rhs and not exogenous")[["lhs", "rhs"]].to_numpy()
+        known = self.results.versions or {}
+        return {
+            "measurement": self.say("measurement") if model.latents else "",
+            "covariances": _codes(f"{one} ~~ {other}" for one, other in covaries),
+            "definitions": _codes(f"{name} := {formula}" for name, formula in model.definitions),
+            "constraints": _codes(one.text for one in model.constraints),
+            "notes": "\n".join(f"- {absent[c].format(**said)}" for c, said in self.prepared.notes),
+            "ordered": _codes(self.results.fit.options["ordered"]),
+            "origin": {"seed": "", "data": ""} | (self.results.origin or {}),
+            "versions": ", ".join(f"{n} {known[n]}" for n in ("mkb21", "semfit") if n in known),
+        }
+
+    def about_changes(self) -> dict[str, Any]:
+        """What differs from the main model and from how that is fitted, and what is not there."""
+        old, new = _lines(self.main.model), _lines(self.results.fit.model)
+        settings = []
+        for name in (k for k in Plan.model_fields if k not in ("alternatives", "respecifications")):
+            both = [
+                json.dumps(getattr(p, name), ensure_ascii=False) for p in (self.base, self.plan)
+            ]
+            settings += [f"- `{name}`: `{both[0]}` → `{both[1]}`"] if both[0] != both[1] else []
+        same = old == new and not settings
+        why = "; ".join(self.plan.respecifications) or self.say("none")
+        if not self.plan.respecifications and self.plan.model != self.base.model:
+            listed = self.plan.model in (self.base.alternatives or ())
+            why = self.say("an_alternative" if listed else "nobody_said", main=self.base.model)
+        full, asked = self.study.wave.instrument, self.study.instrument.items
+        blocks = {full.block_of.get(item) for item in self.used}
+        unasked = [i for i in full.items if i not in asked and full.block_of[i] in blocks]
+        left_out = self.prepared.left_out[["lhs", "op", "rhs"]].to_numpy()
+        compared = self.results.comparison
+        fitted = {*compared["model"]} if isinstance(compared, DataFrame) else {}
+        return {
+            "main": self.base.model,
+            "added": _codes(line for line in new if line not in old),
+            "removed": _codes(line for line in old if line not in new),
+            "settings": self.say("none") if same else "\n".join(settings),
+            "planning": why,
+            "unasked": _codes([*(" ".join(filter(None, row)) for row in left_out), *unasked]),
+            "unfitted": _codes(n for n in self.plan.alternatives or () if n not in fitted),
+        }
+
+    @property
+    def questions(self) -> str:
+        """The rows of the table of constructs, variables, questions and loadings."""
+        loaded, estimates = self.rows("=~"), self.results.fit.estimates.query("op == '=~'")
+        std = dict(zip(zip(estimates["lhs"], estimates["rhs"]), estimates["std_all"]))
+        observed = self.results.fit.model.observed
+        alone = [("", name, "") for name in observed if name not in {*loaded["rhs"]}]
+        lines, before, question = [], "", ""
+        for latent, name, sign in [*loaded[["lhs", "rhs", "sign"]].to_numpy(), *alone]:
+            text, question = self.wording(name, question if latent == before else "")
+            head = f"**{self.names[latent]}** `{latent}`" if latent not in (before, "") else ""
+            value = f": {self.decimals(std[latent, name])}" if self.solved and sign else ""
+            lines.append((head, f"`{name}`", text, f"${sign}${value}" if sign else ""))
+            before = latent
+        return _rows(lines)
+
+    def wording(self, variable: str, before: str) -> tuple[str, str]:
+        """What was asked, and the question of its block, left out of the text if just given."""
+        known, language = self.study.instrument, self.study.language
+        if variable not in known.items:
+            made = _codes(self.items(variable))
+            return self.names[variable] + (made and self.say("made_of", items=made)), ""
+        spec, block = known.items[variable], known.blocks[known.block_of[variable]]
+        question = block.question[language] if block.question else ""
+        lead = f"*{_plain(question)}* " if question not in ("", before) else ""
+        return lead + _plain((spec.text or spec.label)[language]), question
+
+    @property
+    def structure(self) -> str:
+        lines = []
+        for place, (effect, rows) in enumerate(self.rows("~").groupby("lhs", sort=False), start=1):
+            terms = [
+                rf"{sign} \cdot {_tex(cause)}" for cause, sign in zip(rows["rhs"], rows["sign"])
+            ]
+            terms.append(rf"\zeta_{{{place}}}")
+            pieces = [" + ".join(terms[at : at + TERMS]) for at in range(0, len(terms), TERMS)]
+            lines.append(f"{_tex(str(effect))} &= " + " \\cr\n&\\quad + ".join(pieces))
+        return self.say("structure", lines=" \\cr\n".join(lines)) if lines else ""
+
+    @property
+    def picture(self) -> str:
+        study, folder = self.study, self.study.project.reports(self.study.wave.wave)
+        file = study.figures / f"{self.figure}_{study.language}.png"
+        if not (self.figure and self.solved and file.is_file()):
+            return ""
+        link = Path(os.path.relpath(file, folder)).as_posix()
+        return self.say("picture", model=self.results.fit.model.name, link=link)
+
+    @property
+    def command(self) -> str:
+        """The command that makes this run again."""
+        study, name, seed = self.study, self.plan.model, (self.results.origin or {}).get("seed")
+        known = study.analysis.variants.get(study.variant)
+        said = dict(known.set) if known else {}
+        plan = study.plan(name, **{k: v for k, v in said.items() if k in Plan.model_fields})
+        given: dict[str, Any] = {"model_file": name}
+        given |= {k: getattr(self.plan, k) for k in Plan.model_fields}
+        given |= {"language": study.language} | ({"seed": int(seed)} if seed else {})
+        usual = plan.model_dump() | {"model_file": said.get("model_file", self.base.model)}
+        words = [
+            "mkb21 run",
+            study.wave.wave,
+            *[f"--variant {study.variant}"] * bool(study.variant),
+        ]
+        for key, value in given.items():
+            text = value if isinstance(value, str) and value else json.dumps(value)
+            if value != (usual | {"language": "en"}).get(key):
+                words.append(f"--set {shlex.quote(f'{key}={text}')}")
+        return " ".join(words)
+
+    @property
+    def problems(self) -> str:
+        found = problems_in_words(self.results.fit.problems, self.study.language)
+        cells = found[["severity", "what", "where", "next_step"]].to_numpy()
+        lines = [f"- {self.study.word(a)}: {b} ({c}); {d}." for a, b, c, d in cells]
+        return "\n".join(lines if self.solved else [self.say("no_solution"), "", *lines])
+
+    @cached_property
+    def hypotheses(self) -> dict[str, str]:
+        """Name -> text; those of the main model where a path with that label is the same here."""
+        models = [self.main.model or self.results.fit.model, self.results.fit.model]
+        paths = [model.parameters.query("op == '~'") for model in models]
+        old, new = ({*zip(p["lhs"], p["rhs"], hypothesis_of(p["label"]))} for p in paths)
+        main = self.main.hypotheses
+        main = main[main["hypothesis"].isin({name for *_, name in old & new})]
+        known = pd.concat([main, self.prepared.hypotheses])
+        return dict(zip(known["hypothesis"], known["text"]))
+
+    @cached_property
+    def truth(self) -> dict[tuple[str, str], str]:
+        """The ends of a path (effect, cause) -> what was planted."""
+        rows = DataFrame(columns=["op"]) if self.planted is None else self.planted
+        return {
+            (r.lhs, r.rhs): self.decimals(r.planted) for r in rows.query("op == '~'").itertuples()
+        }
+
+    def table(self, code: str, lines: list, more: Iterable[str] = ()) -> str:
+        """A table of lines (the ends of a path, cells); what was planted is the third column."""
+        *first, last = self.say(code).split("|")
+        headings, cells = [*first, *more, last], [cells for _, cells in lines]
+        if self.truth:
+            headings.insert(2, self.say("planted"))
+            cells = [[*c[:2], self.truth.get(ends, UNDEFINED), *c[2:]] for ends, c in lines]
+        return _rows([headings, ["---"] * len(headings), *cells])
+
+    @property
+    def paths(self) -> str:
+        rows, lines = self.results.fit.estimates.query("op == '~'"), []
+        for row, name in zip(rows.itertuples(), hypothesis_of(rows["label"]), strict=True):
+            ends = interval(row.std_ci_low, row.std_ci_high, 2, self.study.language)
+            cells = [name, f"{self.names[row.rhs]} → {self.names[row.lhs]}"]
+            cells += [self.decimals(row.estimate), f"{self.decimals(row.std_all)} {ends}"]
+            lines.append(((row.lhs, row.rhs), cells))
+        return self.table("path_headings", lines) if lines and self.solved else ""
+
+    @property
+    def verdicts(self) -> str:
+        """Of each hypothesis and path, the verdict in each column of sensitivity."""
+        study, known, table, fit = self.study, self.hypotheses, self.sensitivity, self.results.fit
+        if table is None:
+            table = fit.estimates.query("op == '~'").assign(variant=fit.estimator, n=fit.n_used)
+        table = table.assign(name=hypothesis_of(table["label"]))
+        table = table[table["name"].isin(known)]
+        if table.empty or not self.solved:
+            return ""
+        yes = self.say("as_stated" if study.wave.synthetic else "supported")
+        found: dict[tuple[str, str, str], dict[str, str]] = {}
+        for row in table.itertuples():
+            code = verdict(row.std_ci_low, row.std_ci_high, _direction(known[row.name]))
+            said = {"supported": yes, "no_interval": UNDEFINED}.get(code) or self.say(code)
+            found.setdefault((row.name, row.lhs, row.rhs), {})[row.variant] = said
+        sizes, lines = table.groupby("variant", sort=False)["n"].first(), []
+        for (name, *ends), by_variant in found.items():
+            words = [by_variant.get(one, UNDEFINED) for one in sizes.index]
+            agree = f"{words.count(words[0])}/{len(words)}"
+            lines.append((tuple(ends), [name, _plain(known[name]), *words, agree]))
+        columns = [f"{study.word(one)} (n = {n})" for one, n in sizes.items()]
+        own = self.prepared.hypotheses if len(self.prepared.hypotheses) else self.main.hypotheses
+        lost = ", ".join(name for name in own["hypothesis"] if name not in {*table["name"]})
+        parts = [self.say("invented")] if study.wave.synthetic else []
+        parts += [self.say("how", yes=yes), self.table("verdict_headings", lines, columns)]
+        return "\n\n".join([*parts, *[self.say("not_here", which=lost)] * bool(lost)])
