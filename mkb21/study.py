@@ -296,16 +296,20 @@ class Study:
 
         kinds: those of `LeftOut` that are the business of a notebook.
         """
-        full, lines = self.analysis.full, dict[str, list[str]]()
+        full, wave, lines = self.analysis.full, self.analysis.questions, dict[str, list[str]]()
         for out in (out for out in self.analysis.left_out if out.kind in kinds):
-            blocks = dict[str, list[str]]()
-            for item in out.unasked:
-                blocks.setdefault(full.block_of.get(item, ""), []).append(item)
-            question = "; ".join(full.topic(items, self.language) for items in blocks.values())
+            blocks = {item: full.block_of[item] for item in out.unasked}
+            whole = {block for block in blocks.values() if block not in wave.blocks}
+            titles = [full.blocks[block].title[self.language] for block in sorted(whole)]
+            titles += [
+                full.label(item, self.language)
+                for item, block in blocks.items()
+                if block not in whole
+            ]
             name = out.label[self.language] if out.label else full.label(out.name, self.language)
-            lines.setdefault(question, []).append(name)
+            lines.setdefault(", ".join(titles), []).append(name)
         said = words.section("absent", self.language)["not_asked"]
-        shown = [f"- {question}: {'; '.join(names)}" for question, names in lines.items()]
+        shown = [f"- {asked}: {'; '.join(dict.fromkeys(names))}" for asked, names in lines.items()]
         return Markdown("\n".join([f"{said}\n", *shown])) if lines else None
 
     def heading(self, part: Section | Indicators) -> Markdown:

@@ -552,7 +552,9 @@ class _Cut:
         self.known = set(variables(self.questions))
         self.lost: list[LeftOut] = []
         self.samples = {n: s for n, s in said.samples.items() if set(s.where) <= self.known}
-        self.pairs = [pair for pair in said.pairs if self.keep("pair", pair[0], pair)]
+        self.pairs = [pair for pair in said.pairs if {*pair} <= self.known]
+        for pair in said.pairs if self.pairs else ():  # without any, the result says it
+            self.keep("pair", pair[0], pair)
         self.contrasts = {}
         for name, contrast in said.contrasts.items():
             sides = {k: self.asked(items) for k, items in contrast}
