@@ -486,21 +486,23 @@ def test_an_observed_wave_of_one_language(shop):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "direction", "said"),
+    ("low", "high", "hypothesis", "said"),
     [
-        (0.1, 0.2, "", "supported"),
-        (-0.2, -0.1, "", "supported"),
-        (0.1, 0.2, "+", "supported"),
-        (0.1, 0.2, "-", "opposite"),
-        (-0.2, -0.1, "-", "supported"),
-        (-0.2, -0.1, "+", "opposite"),
-        (-0.1, 0.2, "+", "zero_inside"),
-        (0.0, 0.2, "+", "zero_inside"),
-        (float("nan"), 0.2, "+", "no_interval"),
+        (0.1, 0.2, "more", "supported"),
+        (-0.2, -0.1, "more", "supported"),
+        (0.1, 0.2, "more (+)", "supported"),
+        (0.1, 0.2, "less (-) ", "opposite"),
+        (0.1, 0.2, "less (−)", "opposite"),
+        (-0.2, -0.1, "less (-)", "supported"),
+        (-0.2, -0.1, "more (+)", "opposite"),
+        (-0.2, -0.1, "more (+) than", "supported"),
+        (-0.1, 0.2, "more (+)", "zero_inside"),
+        (0.0, 0.2, "more (+)", "zero_inside"),
+        (float("nan"), 0.2, "more (+)", "no_interval"),
     ],
 )
-def test_a_verdict(low, high, direction, said):
-    assert card.verdict(low, high, direction) == said
+def test_a_verdict(low, high, hypothesis, said):
+    assert card.verdict(low, high, hypothesis) == said
 
 
 def test_cards_of_variants_are_not_committed():

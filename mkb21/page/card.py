@@ -12,7 +12,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
 from pathlib import Path
@@ -27,7 +27,7 @@ from mkb21.page.words import section, told, values
 from mkb21.survey.analysis import Chosen, Plan
 from mkb21.survey.files import write_whole
 from mkb21.survey.models import Prepared, hypothesis_of
-from semfit import Model
+from semfit import Fit, Model
 
 TERMS = 4  # of an equation on one line
 
@@ -65,34 +65,26 @@ def write(
     return write_whole(study.project.reports(study.wave.wave) / f"{name}.md", card.page().encode())
 
 
-def verdict(low: float, high: float, direction: str = "") -> str:
-    """What an interval says of a hypothesis: a code. Without direction any difference will do."""
+def verdict(low: float, high: float, hypothesis: str) -> str:
+    """What an interval says of a hypothesis: a code.
+
+    A text that ends in (+) or (-) says the direction; without it any difference will do.
+    """
     if isnan(low) or isnan(high):
         return "no_interval"
     if low <= 0 <= high:
         return "zero_inside"
-    return "supported" if direction in ("", "+" if low > 0 else "-") else "opposite"
-
-
-def _direction(hypothesis: str) -> str:
-    """The sign in brackets at the end of a hypothesis; "" without one."""
     sign = re.search(r"\(([+\-−])\)\s*$", hypothesis)
-    return sign[1].replace("−", "-") if sign else ""
+    return "supported" if sign is None or (sign[1] == "+") == (low > 0) else "opposite"
 
 
-def _lines(model: Model | None) -> list[str]:
+def _lines(model: Model) -> list[str]:
     """What a model says, term by term, without labels that only name."""
-    if model is None:
-        return []
     times = Counter(label for term in model.terms for label in term.modifier.labels())
-    bare = [
-        term
-        if any(times[label] > 1 for label in term.modifier.labels())
-        else replace(term, modifier=replace(term.modifier, label=()))
-        for term in model.terms
-    ]
+    names = "|".join(re.escape(label) for label in times if times[label] == 1)
+    texts = [re.sub(rf"(?<=~ )({names})\*", "", term.text()) for term in model.terms]
     defined = [f"{name} := {formula}" for name, formula in model.definitions]
-    return [*(term.text() for term in bare), *defined, *(one.text for one in model.constraints)]
+    return [*texts, *defined, *(one.text for one in model.constraints)]
 
 
 def _rows(lines: Iterable[Sequence[str]]) -> str:
@@ -131,11 +123,15 @@ class _Card:
     def page(self) -> str:
         """The page, without lines, tables and parts that have no content."""
         fields = self.about_wave() | self.about_sample() | self.about_model() | self.about_changes()
-        page = self.say("page", card=self, fit=self.results.fit, wave=self.study.wave, **fields)
+        page = self.say("page", card=self, fit=self.fit, wave=self.study.wave, **fields)
         empty = r"^(- [^:\n]+: *|- \w+: ``|> \*{4}|\|.*\|\n\| ---.*\|)\n(?!\|)"
         page = re.sub(r"\n{3,}", "\n\n", re.sub(empty, "", page, flags=re.MULTILINE))
         none = rf"\1\n{self.say('none')}\n\n"
         return re.sub(r"^(## .+\n)\n(?=## )", none, page, flags=re.MULTILINE)
+
+    @property
+    def fit(self) -> Fit:
+        return self.results.fit
 
     def say(self, code: str, **fields: object) -> str:
         return section("card", self.study.language)[code].format(**fields)
@@ -152,8 +148,7 @@ class _Card:
     @cached_property
     def solved(self) -> bool:
         """Is there a solution? Without one no number of the fit is shown."""
-        fit = self.results.fit
-        return fit.converged and not fit.problems["severity"].eq("error").any()
+        return self.fit.converged and not self.fit.problems["severity"].eq("error").any()
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -161,7 +156,7 @@ class _Card:
 
     def rows(self, op: str) -> DataFrame:
         """The parameters of a kind, with what stands for each in an equation in `sign`."""
-        rows, signs = self.results.fit.model.parameters.query("op == @op"), {"": ""}
+        rows, signs = self.fit.model.parameters.query("op == @op"), {"": ""}
         letter = r"\lambda_" if op == "=~" else r"\beta_"
         for row in rows.itertuples():
             place = 1 + sum(sign.startswith(letter) for sign in signs.values())
@@ -182,7 +177,7 @@ class _Card:
     @cached_property
     def used(self) -> set[str]:
         """The questions of the model; of a dummy, that of its variable."""
-        names = [*self.results.fit.model.observed, *self.prepared.dummies["variable"]]
+        names = [*self.fit.model.observed, *self.prepared.dummies["variable"]]
         return {item for name in names for item in self.items(name)}
 
     # --- fields of the page ----------------------------------------------------------------------
@@ -202,27 +197,20 @@ class _Card:
         }
 
     def about_sample(self) -> dict[str, Any]:
-        study, fit, flow = self.study, self.results.fit, self.results.flow
-        sample, about = (
-            study.analysis.samples.get(self.plan.sample),
-            study.analysis.texts.get("sample"),
-        )
-        who = (
-            sample.label[study.language] if sample else self.plan.sample and f"`{self.plan.sample}`"
-        )
-        steps = (
-            [] if flow is None else flow[["step", "dropped", "remaining"]].astype(str).to_numpy()
-        )
+        fit, flow, analysis = self.fit, self.results.flow, self.study.analysis
+        language, name, about = self.study.language, self.plan.sample, analysis.texts.get("sample")
+        who = f"`{name}`" if name else self.say("everybody")
+        steps = DataFrame(columns=["step", "dropped", "remaining"]) if flow is None else flow
         return {
-            "flow": _rows([*values([step], study.language), *counts] for step, *counts in steps),
-            "who": who or self.say("everybody"),
+            "flow": _rows([*values([a], language), f"{b}", f"{c}"] for a, b, c in steps.to_numpy()),
+            "who": analysis.samples[name].label[language] if name in analysis.samples else who,
             "n": fit.n_used + fit.n_dropped,
-            "told": told(fit.message_parts, study.language),
-            "about": about[study.language] if about else "",
+            "told": told(fit.message_parts, language),
+            "about": about[language] if about else "",
         }
 
     def about_model(self) -> dict[str, Any]:
-        model, absent = self.results.fit.model, section("absent", self.study.language)
+        model, absent = self.fit.model, section("absent", self.study.language)
         covaries = self.rows("~~").query("lhs != rhs and not exogenous")[["lhs", "rhs"]].to_numpy()
         known = self.results.versions or {}
         return {
@@ -231,20 +219,19 @@ class _Card:
             "definitions": _codes(f"{name} := {formula}" for name, formula in model.definitions),
             "constraints": _codes(one.text for one in model.constraints),
             "notes": "\n".join(f"- {absent[c].format(**said)}" for c, said in self.prepared.notes),
-            "ordered": _codes(self.results.fit.options["ordered"]),
+            "ordered": _codes(self.fit.options["ordered"]),
             "origin": {"seed": "", "data": ""} | (self.results.origin or {}),
             "versions": ", ".join(f"{n} {known[n]}" for n in ("mkb21", "semfit") if n in known),
         }
 
     def about_changes(self) -> dict[str, Any]:
         """What differs from the main model and from how that is fitted, and what is not there."""
-        old, new = _lines(self.main.model), _lines(self.results.fit.model)
+        old, new = _lines(self.main.model or self.fit.model), _lines(self.fit.model)
         settings = []
         for name in (k for k in Plan.model_fields if k not in ("alternatives", "respecifications")):
-            both = [
-                json.dumps(getattr(p, name), ensure_ascii=False) for p in (self.base, self.plan)
-            ]
-            settings += [f"- `{name}`: `{both[0]}` → `{both[1]}`"] if both[0] != both[1] else []
+            values = (getattr(plan, name) for plan in (self.base, self.plan))
+            was, now = (json.dumps(value, ensure_ascii=False) for value in values)
+            settings += [f"- `{name}`: `{was}` → `{now}`"] if was != now else []
         same = old == new and not settings
         why = "; ".join(self.plan.respecifications) or self.say("none")
         if not self.plan.respecifications and self.plan.model != self.base.model:
@@ -269,9 +256,9 @@ class _Card:
     @property
     def questions(self) -> str:
         """The rows of the table of constructs, variables, questions and loadings."""
-        loaded, estimates = self.rows("=~"), self.results.fit.estimates.query("op == '=~'")
+        loaded, estimates = self.rows("=~"), self.fit.estimates.query("op == '=~'")
         std = dict(zip(zip(estimates["lhs"], estimates["rhs"]), estimates["std_all"]))
-        observed = self.results.fit.model.observed
+        observed = self.fit.model.observed
         alone = [("", name, "") for name in observed if name not in {*loaded["rhs"]}]
         lines, before, question = [], "", ""
         for latent, name, sign in [*loaded[["lhs", "rhs", "sign"]].to_numpy(), *alone]:
@@ -297,9 +284,7 @@ class _Card:
     def structure(self) -> str:
         lines = []
         for place, (effect, rows) in enumerate(self.rows("~").groupby("lhs", sort=False), start=1):
-            terms = [
-                rf"{sign} \cdot {_tex(cause)}" for cause, sign in zip(rows["rhs"], rows["sign"])
-            ]
+            terms = [rf"{row.sign} \cdot {_tex(row.rhs)}" for row in rows.itertuples()]
             terms.append(rf"\zeta_{{{place}}}")
             pieces = [" + ".join(terms[at : at + TERMS]) for at in range(0, len(terms), TERMS)]
             lines.append(f"{_tex(str(effect))} &= " + " \\cr\n&\\quad + ".join(pieces))
@@ -312,33 +297,31 @@ class _Card:
         if not (self.figure and self.solved and file.is_file()):
             return ""
         link = Path(os.path.relpath(file, folder)).as_posix()
-        return self.say("picture", model=self.results.fit.model.name, link=link)
+        return self.say("picture", model=self.fit.model.name, link=link)
 
     @property
     def command(self) -> str:
         """The command that makes this run again."""
-        study, name, seed = self.study, self.plan.model, (self.results.origin or {}).get("seed")
+        study, seed = self.study, (self.results.origin or {}).get("seed")
         known = study.analysis.variants.get(study.variant)
         said = dict(known.set) if known else {}
-        plan = study.plan(name, **{k: v for k, v in said.items() if k in Plan.model_fields})
-        given: dict[str, Any] = {"model_file": name}
+        usual = {"model_file": said.get("model_file", self.base.model), "language": "en"}
+        given = {"model_file": self.plan.model, "language": study.language}
+        given |= {"seed": int(seed)} if seed else {}
+        asked = {k: v for k, v in said.items() if k in Plan.model_fields}
+        usual |= {**dict(study.plan(self.plan.model, **asked))}
         given |= {k: getattr(self.plan, k) for k in Plan.model_fields}
-        given |= {"language": study.language} | ({"seed": int(seed)} if seed else {})
-        usual = plan.model_dump() | {"model_file": said.get("model_file", self.base.model)}
-        words = [
-            "mkb21 run",
-            study.wave.wave,
-            *[f"--variant {study.variant}"] * bool(study.variant),
-        ]
-        for key, value in given.items():
-            text = value if isinstance(value, str) and value else json.dumps(value)
-            if value != (usual | {"language": "en"}).get(key):
-                words.append(f"--set {shlex.quote(f'{key}={text}')}")
-        return " ".join(words)
+        words = [f"mkb21 run {study.wave.wave}", f"--variant {study.variant}"]
+        for key in (key for key, value in given.items() if value != usual.get(key)):
+            text = (
+                given[key] if given[key] and isinstance(given[key], str) else json.dumps(given[key])
+            )
+            words.append(f"--set {shlex.quote(f'{key}={text}')}")
+        return " ".join(words if study.variant else [words[0], *words[2:]])
 
     @property
     def problems(self) -> str:
-        found = problems_in_words(self.results.fit.problems, self.study.language)
+        found = problems_in_words(self.fit.problems, self.study.language)
         cells = found[["severity", "what", "where", "next_step"]].to_numpy()
         lines = [f"- {self.study.word(a)}: {b} ({c}); {d}." for a, b, c, d in cells]
         return "\n".join(lines if self.solved else [self.say("no_solution"), "", *lines])
@@ -346,7 +329,7 @@ class _Card:
     @cached_property
     def hypotheses(self) -> dict[str, str]:
         """Name -> text; those of the main model where a path with that label is the same here."""
-        models = [self.main.model or self.results.fit.model, self.results.fit.model]
+        models = [self.main.model or self.fit.model, self.fit.model]
         paths = [model.parameters.query("op == '~'") for model in models]
         old, new = ({*zip(p["lhs"], p["rhs"], hypothesis_of(p["label"]))} for p in paths)
         main = self.main.hypotheses
@@ -357,10 +340,8 @@ class _Card:
     @cached_property
     def truth(self) -> dict[tuple[str, str], str]:
         """The ends of a path (effect, cause) -> what was planted."""
-        rows = DataFrame(columns=["op"]) if self.planted is None else self.planted
-        return {
-            (r.lhs, r.rhs): self.decimals(r.planted) for r in rows.query("op == '~'").itertuples()
-        }
+        rows = [] if self.planted is None else self.planted.query("op == '~'").itertuples()
+        return {(row.lhs, row.rhs): self.decimals(row.planted) for row in rows}
 
     def table(self, code: str, lines: list, more: Iterable[str] = ()) -> str:
         """A table of lines (the ends of a path, cells); what was planted is the third column."""
@@ -373,7 +354,7 @@ class _Card:
 
     @property
     def paths(self) -> str:
-        rows, lines = self.results.fit.estimates.query("op == '~'"), []
+        rows, lines = self.fit.estimates.query("op == '~'"), []
         for row, name in zip(rows.itertuples(), hypothesis_of(rows["label"]), strict=True):
             ends = interval(row.std_ci_low, row.std_ci_high, 2, self.study.language)
             cells = [name, f"{self.names[row.rhs]} → {self.names[row.lhs]}"]
@@ -384,7 +365,7 @@ class _Card:
     @property
     def verdicts(self) -> str:
         """Of each hypothesis and path, the verdict in each column of sensitivity."""
-        study, known, table, fit = self.study, self.hypotheses, self.sensitivity, self.results.fit
+        study, known, table, fit = self.study, self.hypotheses, self.sensitivity, self.fit
         if table is None:
             table = fit.estimates.query("op == '~'").assign(variant=fit.estimator, n=fit.n_used)
         table = table.assign(name=hypothesis_of(table["label"]))
@@ -394,7 +375,7 @@ class _Card:
         yes = self.say("as_stated" if study.wave.synthetic else "supported")
         found: dict[tuple[str, str, str], dict[str, str]] = {}
         for row in table.itertuples():
-            code = verdict(row.std_ci_low, row.std_ci_high, _direction(known[row.name]))
+            code = verdict(row.std_ci_low, row.std_ci_high, known[row.name])
             said = {"supported": yes, "no_interval": UNDEFINED}.get(code) or self.say(code)
             found.setdefault((row.name, row.lhs, row.rhs), {})[row.variant] = said
         sizes, lines = table.groupby("variant", sort=False)["n"].first(), []
