@@ -298,7 +298,9 @@ def test_every_verdict_is_what_its_interval_says(base, dutch, language):
     yes = {"en": "as stated", "nl": "als gesteld"}[language]
     table = made.sensitivity.set_index(["variant", "label"])
     assert [row[0] for row in rows] == [f"H{number}" for number in range(1, 14)]
-    for name, text, _, *verdicts, agree in rows:
+    texts = dict(re.findall(r"^- (H\d+): (.*)$", made.text, re.MULTILINE))
+    for name, _, *verdicts, agree in rows:
+        text = texts[name]
         ends = [table.loc[(column, name.lower())] for column in COLUMNS]
         expected = [in_words(row["std_ci_low"], row["std_ci_high"], text, yes) for row in ends]
         assert verdicts == expected, name
@@ -371,12 +373,12 @@ def test_a_measurement_model(root):
 def test_a_regression_with_hypotheses_of_its_own(root):
     made = Made(root, variant="mine", model="regression", sample="")
     rows = made.table("Hypotheses")
-    assert rows[0][1] == r"larger companies use media \| more \*seldom\* (-)"
-    assert [row[3] for row in rows] == [
+    assert r"- H1: larger companies use media \| more \*seldom\* (-)" in made.part("Hypotheses")
+    assert [row[2] for row in rows] == [
         "the other way",
         "as stated",
     ]  # against the sign, and with it
-    assert {row[2] for row in rows} == {"–"}  # nothing was planted for them
+    assert {row[1] for row in rows} == {"–"}  # nothing was planted for them
     assert made.part("Hypotheses").endswith("Not in this model: H3.")
     assert (
         "h_{1} \\cdot \\text{size} + h_{2} \\cdot \\text{culture score} + \\beta_{1} \\cdot \\text{east}"
@@ -473,13 +475,15 @@ def test_an_observed_wave_of_one_language(shop):
         "- Het model gaat over: alle"
     )
     table = made.fit.estimates.query("op == '~'").set_index("label")
-    for name, text, said, agree in made.table("Hypothesen"):
+    texts = dict(re.findall(r"^- (H\d+): (.*)$", made.text, re.MULTILINE))
+    for name, said, agree in made.table("Hypothesen"):
+        text = texts[name]
         row = table.loc[name.lower()]
         assert (
             said == in_words(row["std_ci_low"], row["std_ci_high"], text, "gesteund")
             and agree == "1/1"
         )
-    assert {row[2] for row in made.table("Hypothesen")} > {"gesteund"}
+    assert {row[1] for row in made.table("Hypothesen")} > {"gesteund"}
 
 
 # --- verdicts, and what may be committed ---------------------------------------------------------

@@ -338,29 +338,30 @@ class _Card:
         return dict(zip(known["hypothesis"], known["text"]))
 
     @cached_property
-    def truth(self) -> dict[tuple[str, str], str]:
+    def truth(self) -> dict[tuple[str, ...], str]:
         """The ends of a path (effect, cause) -> what was planted."""
         rows = [] if self.planted is None else self.planted.query("op == '~'").itertuples()
         return {(row.lhs, row.rhs): self.decimals(row.planted) for row in rows}
 
-    def table(self, code: str, lines: list, more: Iterable[str] = ()) -> str:
-        """A table of lines (the ends of a path, cells); what was planted is the third column."""
-        *first, last = self.say(code).split("|")
-        headings, cells = [*first, *more, last], [cells for _, cells in lines]
+    def table(self, headings: list[str], lines: dict[Any, list[str]], at: int) -> str:
+        """A table of paths (what it is of, its ends; cells), with what was planted as a column."""
+        table = [headings, *lines.values()]
         if self.truth:
-            headings.insert(2, self.say("planted"))
-            cells = [[*c[:2], self.truth.get(ends, UNDEFINED), *c[2:]] for ends, c in lines]
-        return _rows([headings, ["---"] * len(headings), *cells])
+            planted = (self.truth.get(path[1:], UNDEFINED) for path in lines)
+            for cells, cell in zip(table, [self.say("planted"), *planted], strict=True):
+                cells.insert(at, cell)
+        return _rows([headings, ["---"] * len(headings), *lines.values()])
 
     @property
     def paths(self) -> str:
-        rows, lines = self.fit.estimates.query("op == '~'"), []
+        rows, lines = self.fit.estimates.query("op == '~'"), {}
         for row, name in zip(rows.itertuples(), hypothesis_of(rows["label"]), strict=True):
             ends = interval(row.std_ci_low, row.std_ci_high, 2, self.study.language)
             cells = [name, f"{self.names[row.rhs]} → {self.names[row.lhs]}"]
             cells += [self.decimals(row.estimate), f"{self.decimals(row.std_all)} {ends}"]
-            lines.append(((row.lhs, row.rhs), cells))
-        return self.table("path_headings", lines) if lines and self.solved else ""
+            lines[name, row.lhs, row.rhs] = cells
+        headings = self.say("path_headings").split("|")
+        return self.table(headings, lines, at=2) if lines and self.solved else ""
 
     @property
     def verdicts(self) -> str:
@@ -373,19 +374,25 @@ class _Card:
         if table.empty or not self.solved:
             return ""
         yes = self.say("as_stated" if study.wave.synthetic else "supported")
+        sizes = table.groupby("variant", sort=False)["n"].first()
         found: dict[tuple[str, str, str], dict[str, str]] = {}
         for row in table.itertuples():
             code = verdict(row.std_ci_low, row.std_ci_high, known[row.name])
             said = {"supported": yes, "no_interval": UNDEFINED}.get(code) or self.say(code)
             found.setdefault((row.name, row.lhs, row.rhs), {})[row.variant] = said
-        sizes, lines = table.groupby("variant", sort=False)["n"].first(), []
-        for (name, *ends), by_variant in found.items():
+        lines = {}
+        for path, by_variant in found.items():
             words = [by_variant.get(one, UNDEFINED) for one in sizes.index]
-            agree = f"{words.count(words[0])}/{len(words)}"
-            lines.append((tuple(ends), [name, _plain(known[name]), *words, agree]))
+            lines[path] = [path[0], *words, f"{words.count(words[0])}/{len(words)}"]
         columns = [f"{study.word(one)} (n = {n})" for one, n in sizes.items()]
         own = self.prepared.hypotheses if len(self.prepared.hypotheses) else self.main.hypotheses
         lost = ", ".join(name for name in own["hypothesis"] if name not in {*table["name"]})
         parts = [self.say("invented")] if study.wave.synthetic else []
-        parts += [self.say("how", yes=yes), self.table("verdict_headings", lines, columns)]
+        parts += [
+            "\n".join(f"- {name}: {_plain(known[name])}" for name in dict.fromkeys(table["name"]))
+        ]
+        parts += [
+            self.say("how", yes=yes),
+            self.table(["", *columns, self.say("agree")], lines, at=1),
+        ]
         return "\n\n".join([*parts, *[self.say("not_here", which=lost)] * bool(lost)])
