@@ -183,7 +183,7 @@ def test_the_wave_says_in_which_language_the_labels_are(tmp_path):
     assert raw.missing.loc[0, "black"] == "dont_know"
     message = refusal(tmp_path, [*rows, "2;;;no;bad;joa;;"])
     assert "'Q1' (drinks) and 2 more: 5 different answers, such as 'yes', are in 'en'" in message
-    assert "write language: en under export: in a.yaml." in message
+    assert "write language: en under export: in a.yaml, or" in message
     assert "2 faults" in message and "'joa' (1 times) is not in the scale liking" in message
 
 

@@ -368,6 +368,12 @@ INSTRUMENT_FAULTS = {
         "scales.channel.codes.3",
         "the label '4' (nl) would also be read as 4: give each its own words",
     ),
+    "one code in two ways": (
+        [("      2: {nl: Oost-Nederland", "      01: {nl: Oost-Nederland")],
+        ("      01: {nl: Oost", 1),
+        "scales.region.codes.1",
+        "this name stands more than once here",
+    ),
     "until before since": (
         [("      channel:\n", '      channel:\n        since: "2014"\n        until: "2012-b"\n')],
         ("        until", 1),
@@ -523,6 +529,7 @@ def test_one_fault_gives_one_message(project):
         "name in two blocks": 2,
         "name in a block and constructs": 2,
         "key twice": 2,
+        "one code in two ways": 3,  # of one code only nothing can be made
         "any_at_least a code that is not there": 10,
     }
 

@@ -567,11 +567,11 @@ def read_yaml(path: Path) -> SourceFile:
 def _index(node: yaml.Node | None, place: tuple, source: SourceFile) -> None:
     """Remember the line of each place; note keys that stand twice or are no words to YAML."""
     if isinstance(node, yaml.MappingNode):
-        seen = Counter(str(key.value) for key, _ in node.value)
-        for key, value in node.value:
-            here = (*place, str(key.value))
+        names = [_name(key) for key, _ in node.value]
+        for name, (key, value) in zip(names, node.value, strict=True):
+            here = (*place, name)
             source.lines[here] = key.start_mark.line + 1
-            if seen[str(key.value)] > 1:
+            if names.count(name) > 1:
                 source.fault(here, "this name stands more than once here")
             if key.tag == "tag:yaml.org,2002:bool":
                 source.fault(here, f'{TRUTH}, "{key.value}"')
@@ -582,6 +582,11 @@ def _index(node: yaml.Node | None, place: tuple, source: SourceFile) -> None:
             here = (*place, str(position))
             source.lines[here] = value.start_mark.line + 1
             _index(value, here, source)
+
+
+def _name(key: yaml.Node) -> str:
+    """A key as text; 1, 01 and 0x1 are one code."""
+    return str(yaml.safe_load(key.value) if key.tag.endswith(":int") else key.value)
 
 
 def build(
@@ -948,7 +953,9 @@ def _check_answers(wave: Wave, instrument: Instrument, source: SourceFile) -> No
         if scale not in instrument.scales:
             source.fault(("answers", scale), f"unknown scale.{closest(scale, instrument.scales)}")
             continue
-        spec, read = instrument.scales[scale], dict[str, int | str]()
+        spec, language = instrument.scales[scale], wave.export.language
+        labels_of = {code: getattr(text, language) or "" for code, text in spec.codes.items()}
+        read: dict[str, int | str] = {fold(label): code for code, label in labels_of.items()}
         for label, code in labels.items():
             here = ("answers", scale, label)
             if spec.kind == "open":
@@ -958,7 +965,7 @@ def _check_answers(wave: Wave, instrument: Instrument, source: SourceFile) -> No
                 reason = f"{code!r} is neither {what} of {scale} nor a reason for missing"
                 source.fault(here, reason)
             elif (other := read.setdefault(fold(label), code)) != code:
-                source.fault(here, f"the label {label!r} stands here for {other!r} as well")
+                source.fault(here, f"the label {label!r} stands for {other!r} as well")
 
 
 def _check_wording(wave: Wave, source: SourceFile) -> None:
