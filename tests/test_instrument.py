@@ -902,6 +902,17 @@ def test_a_later_wave_asks_it(project):
         assert "digital_score" in wave.questions.constructs
     for name in ("2013", "2012-b", "999"):
         assert wave_of(project, name).items == load_wave(project, "2012").items
+    edit(project.instrument, ("      use_hyves: {label", '      use_hyves: {until: "2012", label'))
+    assert "use_hyves" in load_wave(project, "2012").items  # the last wave with it
+
+
+def test_a_score_needs_as_many_answers_where_a_wave_left_some_questions_out(project):
+    gone = ["use_twitter", "use_facebook", "use_linkedin", "use_hyves"]
+    left_out = "ignored: [Status]", f"ignored: [Status]\nnot_in_wave: {gone}".replace("'", "")
+    columns = [(f"  {item}: V10_0{k}\n", "") for k, item in enumerate(gone, 1)]
+    wave = wave_of(project, "2014", left_out, *columns)
+    assert wave.questions.min_answered("use_frequency") == 5
+    assert len(wave.questions.constructs["use_frequency"].items) == 6
 
 
 def test_a_column_for_what_a_wave_did_not_ask_is_a_fault_that_says_so(project):

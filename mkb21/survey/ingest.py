@@ -407,13 +407,11 @@ def _label_faults(unknown: Unknown, wave: Wave) -> list[str]:
     if foreign:
         where, language = _where([i for at in foreign for i in unknown[at]], wave), other.pop()
         what = f"{len(foreign)} different answers, such as {foreign[0][1]!r}, are in {language!r}"
-        faults = [
-            f"{where}: {what}: write language: {language} under export: in {wave.wave}.yaml, or, if "
-            "the rest is not, list these under answers:."
-        ]
+        hint = f"write language: {language} under export: in {wave.wave}.yaml"
+        faults = [f"{where}: {what}: {hint}, or, if the rest is not, list these under answers:."]
     for scale in labels:
-        own = {text: at for (name, text), at in unknown.items() if name == scale}
-        faults += _scale_faults(scale, {t: own[t] for t in own if (scale, t) not in foreign}, wave)
+        own = {at[1]: unknown[at] for at in unknown if at[0] == scale and at not in foreign}
+        faults += _scale_faults(scale, own, wave)
     return faults
 
 
