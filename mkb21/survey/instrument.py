@@ -261,7 +261,6 @@ class Instrument(Strict):
 
     def codes(self, variable: str, language: str = "") -> dict[int, str]:
         """Code -> label of the answer scale of a variable, in its order; {} where it has none."""
-        language = language or ("en" if "en" in self.languages else self.languages[0])
         name = self.scale_name(variable)
         shown = language or self.language
         return {c: t[shown] for c, t in self.scales[name].codes.items()} if name else {}
