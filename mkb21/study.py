@@ -180,6 +180,13 @@ class Study:
             return f"{self.word(step, language)}: {self.word(variable, language)}"
         return words.values([code], language)[0]
 
+    def codes(self, variable: str) -> dict[str, str]:
+        """Code, as text -> label of the answers of a variable; {} where it has none."""
+        known = self.instrument
+        answered = variable in known.items or variable in known.derived
+        found = known.codes(variable, self.language) if answered else {}
+        return {str(code): label for code, label in found.items()}
+
     def labels(self, codes: Iterable[Any]) -> dict[Any, Any]:
         """Code -> what a reader sees."""
         return {code: self.word(code) for code in codes}

@@ -19,6 +19,7 @@ def fields(template):
 def test_every_word_is_there_in_both_languages(name):
     for code, pair in ALL[name].items():
         assert isinstance(code, str) and isinstance(pair["nl"], str), code
+        assert set(pair) <= {"nl", "en", "format", "of"}, code  # a comma outside quotes
         assert pair["nl"] and pair["en"] and fields(pair["nl"]) == fields(pair["en"]), code
 
 

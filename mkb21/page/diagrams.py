@@ -248,7 +248,8 @@ def path_diagram(
     bottom = max(shape[1] + shape[3] / 2 for shape in shapes.values()) + 0.12
     _, names, _, heading, row = _table_texts(table, labels)
     listed = heading + 0.12 + (row + 0.04) * len(names) if len(table) else 0
-    figure, axes = sheet(FULL, bottom + listed, title, words["paths"] + words["shapes"])
+    caption = words["paths"] + (words["shapes"] if latent else "")
+    figure, axes = sheet(FULL, bottom + listed, title, caption)
     for node, (*place, is_latent) in shapes.items():
         _box(axes, wrap(label(node, labels), 0.8 * place[2]), tuple(place), is_latent)
     routes = [route(cause, effect, op, shapes, WIDE) for cause, effect, op in arrows]
@@ -301,7 +302,8 @@ def layered(nodes: list[str], edges: list[tuple[str, str]]) -> dict[str, tuple[i
     """A place (column, row) for every node; edges are pairs (cause, effect).
 
     Its column is the longest way to it, its row is on a chequerboard: neighbouring columns use odd
-    and even rows in turn, so that a straight arrow over one column does not cross the nodes in it.
+    and even rows in turn, so that a straight arrow over one column does not cross the nodes in it
+    (two nodes stand side by side).
     Paths that run in a circle are a `ValueError`.
     """
     column = dict.fromkeys(nodes, 0)
@@ -319,7 +321,7 @@ def layered(nodes: list[str], edges: list[tuple[str, str]]) -> dict[str, tuple[i
             rows = [places[effect][1] for cause, effect in edges if cause == node]
             return float(np.mean(rows)) if rows else 0.0
 
-        start = c % 2 + 2 * ((tallest - len(members)) // 2)
+        start = c % 2 + 2 * ((tallest - len(members)) // 2) if len(nodes) > 2 else 0
         for rank, node in enumerate(sorted(members, key=height)):
             places[node] = (c, start + 2 * rank)
     return places

@@ -24,6 +24,8 @@ from mkb21.survey.models import Prepared
 from semfit import Fit, Invariance, reported_column
 
 LARGE_RESIDUAL = 0.10
+COUNTS = dict.fromkeys(["npar", "n", "df", "baseline_df"], 0)  # measure -> decimals, in the note
+COUNTS |= dict.fromkeys(["aic", "bic", "logl", "logl_unrestricted"], 1)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Results:
     many `draws` of the bootstrap. `invariance`: the table of `semfit.invariance`; `comparison`: of
     `semfit.compare`. `respecifications`: changes of the model after seeing the data, each with
     "planned" or "not planned"; () says that there were none, None that nobody said. `limits`:
-    codes, or texts of your own. `notice`: language -> `Wave.notice`; empty for an observed wave.
+    codes, or texts of your own, or a `Text` in both languages. `notice`: language -> `Wave.notice`; empty for an observed wave.
     `origin` and `versions`: of `provenance`.
     """
 
@@ -54,7 +56,7 @@ class Results:
     invariance: Any = None
     comparison: Any = None
     respecifications: tuple[str, ...] | None = None
-    limits: tuple[str, ...] = ("one_measurement", "one_person")
+    limits: tuple[Any, ...] = ("one_measurement",)
     notice: dict[str, str | None] = field(default_factory=dict)
     origin: dict[str, str] | None = None
     versions: dict[str, str] | None = None
@@ -123,6 +125,19 @@ def cut_in_words(
         for code, fields in prepared.notes
     ]
     return left_out.assign(path=path, because=because), notes
+
+
+def fit_in_words(measures: DataFrame, language: str) -> tuple[DataFrame, str]:
+    """The measures of fit as far as srmr, with a column `label`; and counts and criteria in a note."""
+    table = measures.assign(label=values(measures["measure"], language)).set_index("measure")
+    counts = table.reindex(list(COUNTS)).dropna(subset=["standard"])
+    note = "; ".join(
+        f"{row.label}: {number(row.standard, COUNTS[str(row.Index)], language)}"
+        for row in counts.itertuples()
+    )
+    shown = table.loc[:"srmr"] if "srmr" in table.index else table
+    shown = shown.drop(index=list(COUNTS), errors="ignore")
+    return shown.dropna(how="all", subset=["standard", "scaled", "robust"]), note
 
 
 def _told(codes: Iterable[str], fields: Iterable[str], language: str) -> list[str]:
@@ -348,7 +363,10 @@ def _respecifications(results: Results, language: str) -> str:
 
 
 def _limits(results: Results, language: str) -> str:
-    own = [_say(limit, language) for limit in results.limits]
+    own = [
+        _say(limit, language) if isinstance(limit, str) else getattr(limit, language)
+        for limit in results.limits
+    ]
     notice = (results.notice.get(language) or "").rstrip(".")
     problems = problems_in_words(results.fit.problems, language)
     notes = problems.loc[problems["severity"] == "note", "what"]

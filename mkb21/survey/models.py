@@ -210,7 +210,7 @@ def _notes(
 ) -> list[tuple[str, dict[str, Any]]]:
     """What a reader must know of a model that was cut."""
     notes: list[tuple[str, dict[str, Any]]] = []
-    if (left_out["kind"] == "latent").any() or (left_out["kind"] == "path").any():
+    if (left_out["kind"].isin(["latent", "path"]) & (left_out["why"] == "unasked")).any():
         notes.append(("paths_stand_for_more", {}))
     for latent in cut.latents:
         left = [t.rhs for t in cut.terms if t.op == "=~" and t.lhs == latent]
@@ -373,7 +373,7 @@ def fitted(prepared: Prepared) -> tuple[semfit.Fit | None, str]:
     try:
         fit = semfit.fit(prepared.model, prepared.rows, **prepared.options)
     except ValueError as refusal:
-        if prepared.left_out.empty:
+        if not prepared.left_out["why"].isin(["unasked", "constant"]).any():
             raise
         return None, str(refusal)
     return fit, "no_solution" if (fit.problems["severity"] == "error").any() else ""
@@ -520,8 +520,8 @@ def sensitivity(
             del left[found[1]]
 
 
-def r_code(prepared: Prepared, plan: Chosen, analysis: Analysis, wave: str, file: str) -> str:
-    """The same fit in R with lavaan; file: the model file, from the project folder."""
+def r_code(prepared: Prepared, plan: Chosen, analysis: Analysis, wave: str) -> str:
+    """The same fit in R with lavaan, from the project folder."""
     lines = ["library(lavaan)", f'responses <- read.csv("data/processed/{wave}/responses.csv")']
     for row in prepared.dummies[prepared.dummies["n"] > 0].itertuples():
         lines.append(f"responses${row.dummy} <- as.numeric(responses${row.variable} == {row.code})")
@@ -529,6 +529,7 @@ def r_code(prepared: Prepared, plan: Chosen, analysis: Analysis, wave: str, file
     if len(prepared.left_out) or len(prepared.dummies):
         lines.append(f"model <- '\n{prepared.model.text}\n'")
     else:
+        file = plan.model if plan.model.endswith(".lav") else f"data/models/{plan.model}.lav"
         lines.append(f'model <- paste(readLines("{file}"), collapse = "\\n")')
     rows = _in_r(plan.sample, analysis)
     options = [f'estimator = "{plan.estimator}"', f'missing = "{plan.missing}"']
