@@ -135,10 +135,12 @@ class Study:
             elif not why and {*other.model.terms} in known:
                 why = "same_model"
             if not why:
-                known.append({*other.model.terms})
-                fits[name], why = self.attempt(semfit.fit, other.model, other.rows, **other.options)
+                fit, why = self.attempt(semfit.fit, other.model, other.rows, **other.options)
             if why:
                 lacking[name] = why
+            else:
+                known.append({*other.model.terms})
+                fits[name] = fit
         return fits, lacking
 
     def names(self, prepared: models.Prepared, language: str = "") -> dict[str, str]:

@@ -197,7 +197,7 @@ class LeftOut:
     label: its title; None of a variable, which has its label in the questionnaire.
     """
 
-    kind: Literal["result", "indicator", "group", "outcome", "pair", "scale", "who"]
+    kind: Literal["result", "indicator", "group", "outcome", "pair", "scale", "who", "plan"]
     name: str
     unasked: tuple[str, ...]
     label: Text | None = None
@@ -673,13 +673,15 @@ class _Cut:
             left = [v for v in who.predictors if self.keep("who", v)]
             there = self.keep("who", who.outcome) and left
             who = who.model_copy(update={"predictors": left}) if there else None
-        unknown = [v for v in _names_in(plan.sample, self.said.samples) if v not in self.known]
-        if unknown or plan.sample in {*self.said.samples} - {*self.samples}:
-            unknown = [plan.sample]  # nobody can be told apart: everybody who was asked
+        named = self.said.samples.get(plan.sample)
+        needed = named.where if named else _names_in(plan.sample, self.said.samples)
+        query = plan.sample or None
+        label = named.label if named else Text(nl=query, en=query)
+        told_apart = needed and self.keep("plan", plan.sample, needed, label)
         update = {
             "who": who,
-            "sample": "" if unknown else plan.sample,
-            "group": plan.group if plan.group and self.keep("group", plan.group) else "",
+            "sample": plan.sample if told_apart else "",  # everybody who was asked
+            "group": plan.group if plan.group and self.keep("plan", plan.group) else "",
             "ordered": self.asked(plan.ordered),
         }
         return plan.model_copy(update=update)
