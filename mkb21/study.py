@@ -306,6 +306,7 @@ class Study:
         kinds: those of `LeftOut` that are the business of a notebook.
         """
         full, wave, lines = self.analysis.full, self.analysis.questions, dict[str, list[str]]()
+        said = words.section("absent", self.language)
         for out in (out for out in self.analysis.left_out if out.kind in kinds):
             blocks = {item: full.block_of[item] for item in out.unasked}
             whole = {block for block in blocks.values() if block not in wave.blocks}
@@ -316,10 +317,10 @@ class Study:
                 if block not in whole
             ]
             name = out.label[self.language] if out.label else full.label(out.name, self.language)
+            name = said.get(f"{out.kind}_left_out", "{}").format(name)
             lines.setdefault(", ".join(titles), []).append(name)
-        said = words.section("absent", self.language)["not_asked"]
         shown = [f"- {asked}: {'; '.join(dict.fromkeys(names))}" for asked, names in lines.items()]
-        return Markdown("\n".join([f"{said}\n", *shown])) if lines else None
+        return Markdown("\n".join([said["unasked"] + "\n", *shown])) if lines else None
 
     def heading(self, part: Section | Indicators) -> Markdown:
         """Title and text of a section; questions that the analysis does not name are the others."""

@@ -215,7 +215,9 @@ def test_what_was_not_asked_is_said_question_by_question(root):
     study.analysis = load_analysis(study.project, wave)
     said = study.left_out("result", "outcome").data.splitlines()
     assert said[0].startswith("Niet gevraagd in deze meting")
-    assert said[2:] == ["- Motivatie: Figuur 12. Motivatie en perceptie; motivatie"]
+    assert said[2:] == [
+        "- Motivatie: Figuur 12. Motivatie en perceptie; vergelijking van motivatie"
+    ]
 
 
 # --- results that may not be there ---------------------------------------------------------------

@@ -383,7 +383,7 @@ def histogram(frame: DataFrame, labels: dict, language: str, title: str = "") ->
         axes.set_xlabel(text, fontsize=SMALL)
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=width.min() >= 1))
         axes.xaxis.set_major_formatter(_ticks(language))
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: percent(tick, 0, language)))
         axes.tick_params(axis="y", labelsize=SMALL)
     return figure
