@@ -96,6 +96,22 @@ def test_defines_nothing_and_hides_nothing(notebook):
         assert not paths, f"absolute path: {paths}"
 
 
+FOLLOWING = [path for path in NOTEBOOKS if path.stem[:2] in ("02", "03")]
+
+
+@pytest.mark.parametrize("path", FOLLOWING, ids=lambda path: path.stem)
+def test_no_cell_names_anything_of_one_questionnaire(path):
+    """What is said of this study stands in data/analysis.yaml and is shown from there."""
+    asked = load_wave(Project(ROOT), "2012").questions
+    codes = {*asked.blocks, *asked.items, *asked.derived, *asked.constructs}
+    said = r"(?i)\b(MKB\w*|whitepaper|gebruiksmodel|social media|companies|motivation|perception)\b"
+    for cell in read(path).cells:
+        texts = re.sub(r"`[^`]*`|import mkb21|from mkb21|mkb21\.\w+", "", cell.source)
+        assert not re.search(said, texts), cell.source
+        words = r"\w+_\w+" if cell.cell_type == "markdown" else r"(?<=[\"'])\w+(?=[\"'])"
+        assert not codes & {*re.findall(words, texts)}, cell.source
+
+
 def test_cells_are_short(notebook):
     for cell in code_cells(notebook):
         lines = cell.source.splitlines()

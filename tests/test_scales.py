@@ -38,6 +38,8 @@ def test_items_and_scales_that_have_no_alpha_are_named(data):
     left, lost = s.usable(data, ITEMS)
     assert left == {"a": ["a2", "a3"], "d": ITEMS["d"]}
     assert lost == [("same", ["a", "a1"]), ("few_items", ["b"]), ("few_complete", ["c"])]
+    data["d3"] = -data["d1"] - data["d2"]
+    assert s.usable(data, {"d": ITEMS["d"]}) == ({}, [("cancel_out", ["d"])])
 
 
 def test_a_summary_asks_for_no_more_items_than_are_left(data):
@@ -54,6 +56,18 @@ def test_a_scale_without_a_factor_model_has_no_coefficients(data):
     few = data.head(5)
     ten = [item for items in ITEMS.values() for item in items][:6]
     assert s.coefficients(few, {"six": ten})[1] == [("few_rows", ["six"])]
+
+
+def test_items_that_go_together_perfectly_have_no_ordinal_alpha():
+    """Every low answer goes with a low one: a polychoric correlation of 1, yet not one item twice."""
+    codes = np.arange(40) % 5 + 1.0
+    other = np.where(codes > 2, codes, 1.0)
+    third = np.roll(codes, 3)
+    table, lost = s.coefficients(
+        pd.DataFrame({"x": codes, "y": other, "z": third}), {"f": list("xyz")}
+    )
+    assert lost == [("no_ordinal_alpha", ["f"])] and np.isnan(table["ordinal_alpha"].iloc[0])
+    assert table["alpha"].notna().all()
 
 
 # --- families ------------------------------------------------------------------------------------
@@ -81,7 +95,7 @@ def test_families_that_cannot_be_compared_are_named(data):
     families = {"apart": ["a", "b"], "shared": ["c", "e"], "gone": ["x"], "fine": ["c", "d"]}
     made, lost = s.families_of(data, scales, families)
     assert list(made) == ["fine"]
-    assert lost == [("no_common", ["apart"]), ("shared_items", ["shared"]), ("few_items", ["gone"])]
+    assert lost == [("no_common", ["apart"]), ("shared_items", ["shared"]), ("no_scales", ["gone"])]
 
 
 def test_ratios_are_of_all_families_together_within_before_between(data):

@@ -266,11 +266,12 @@ def compared(
     DataFrame
         As `semfit.reliability.compare_means`, or `compare_shares`; empty where nothing is left.
     list of (reason, variables)
-        What could not be compared: a trait, or an outcome and a trait.
+        What could not be compared: a trait, or a trait and outcomes.
     """
     function, least = (reliability.compare_shares, 1) if shares else (reliability.compare_means, 2)
     parts, left_out = [], []
     for group in groups:
+        lost: dict[str, list[str]] = {}
         levels = rows[group].dropna().unique()
         if len(levels) != 2:
             left_out.append(("single_group" if len(levels) < 2 else "many_groups", [group]))
@@ -280,13 +281,14 @@ def compared(
             if outcome == group:
                 continue
             if (answers.count().reindex(levels, fill_value=0) < least).any():
-                left_out.append(("few_in_group", [outcome, group]))
+                lost.setdefault("few_in_group", []).append(outcome)
             elif shares and not rows[outcome].dropna().isin([0, 1]).all():
-                left_out.append(("not_binary", [outcome, group]))
+                lost.setdefault("not_binary", []).append(outcome)
             elif not shares and (answers.nunique() == 1).all():
-                left_out.append(("same", [outcome, group]))
+                lost.setdefault("same", []).append(outcome)
             else:
                 parts.append(function(rows, [outcome], group))
+        left_out += [(why, [group, *names]) for why, names in lost.items()]
     if not parts:
         return DataFrame(), left_out
     table = pd.concat(parts, ignore_index=True)

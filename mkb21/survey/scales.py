@@ -28,13 +28,17 @@ def usable(data: DataFrame, scales: Scales) -> tuple[dict[str, list[str]], LeftO
     for scale, items in scales.items():
         items = [item for item in items if data[item].notna().any()]
         complete = data[items].dropna()
-        same = [item for item in items if complete[item].nunique() == 1 < len(complete)]
-        lost += [("same", [scale, item]) for item in same]
+        if len(items) > 1 and len(complete) < LEAST_ROWS:
+            lost.append(("few_complete", [scale]))
+            continue
+        same = [item for item in items if complete[item].nunique() == 1]
         items = [item for item in items if item not in same]
+        if same:
+            lost.append(("same", [scale, *same]))
         if len(items) < 2:
             lost.append(("few_items", [scale]))
-        elif len(data[items].dropna()) < LEAST_ROWS:
-            lost.append(("few_complete", [scale]))
+        elif np.isclose(complete[items].sum(axis=1).std(), 0, atol=1e-9):
+            lost.append(("cancel_out", [scale]))
         else:
             left[scale] = items
     return left, lost
@@ -48,7 +52,7 @@ def families_of(
     for name, members in families.items():
         family = {scale: list(scales[scale]) for scale in members if scale in scales}
         if not family:
-            lost.append(("few_items", [name]))
+            lost.append(("no_scales", [name]))
         elif not _apart(family):
             lost.append(("shared_items", [name]))
         elif not _together(data, family):
@@ -90,15 +94,18 @@ def summary(data: DataFrame, scales: Scales, least: Mapping[str, int]) -> DataFr
 
 def coefficients(data: DataFrame, scales: Scales) -> tuple[DataFrame, LeftOut]:
     """`semfit.reliability.scale_reliability` of the scales that a factor model can have."""
-    whole, lost = {}, []
+    parts, lost = [], []
     for scale, items in scales.items():
         why = factorable(data, items) if len(items) > 2 else ""
+        if not why:
+            try:
+                parts.append(reliability.scale_reliability(data, {scale: items}))
+            except ValueError:  # items that go together perfectly, or no solution: no polychorics
+                why = "no_ordinal_alpha"
+                parts.append(reliability.scale_reliability(data, {scale: items}, ordinal=False))
         if why:
             lost.append((why, [scale]))
-        else:
-            whole[scale] = items
-    table = reliability.scale_reliability(data, whole) if whole else DataFrame()
-    return table.drop(columns="n_empty", errors="ignore"), lost
+    return _one_below_the_other(parts).drop(columns="n_empty", errors="ignore"), lost
 
 
 def factorable(data: DataFrame, items: list[str], n_factors: int = 1) -> str:
