@@ -193,6 +193,14 @@ def test_the_interval_of_omega_covers_as_often_as_it_says():
     assert estimates == pytest.approx(omega, abs=0.01)
 
 
+def test_omega_of_items_that_do_not_go_together_has_no_interval():
+    apart = pd.DataFrame(
+        [[a, b, a * b] for a in (-1.0, 1) for b in (-1, 1)] * 2, columns=["a", "b", "c"]
+    )
+    omega = r.omega_total(apart)
+    assert omega.omega_implied < 0.1 and np.isnan([omega.ci_low, omega.ci_high]).all()
+
+
 def test_omega_knows_the_units_and_counts_rows(items):
     holes = items.copy()
     holes.iloc[:3] = np.nan

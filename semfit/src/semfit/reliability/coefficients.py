@@ -114,7 +114,8 @@ class OmegaTotal:
         sum that the factor model implies. With more factors: the sum of all elements of LL' for the
         square.
     ci_low, ci_high : float
-        Interval of `omega_implied`; NaN with more than one factor and in a Heywood case.
+        Interval of `omega_implied`; NaN with more than one factor, in a Heywood case, and where the
+        items do not go together at all.
     omega_observed : float
         The same numerator over the observed variance of the sum.
     heywood : tuple of str
@@ -232,11 +233,16 @@ def _standard_error(loadings: np.ndarray, uniqueness: np.ndarray, n: int) -> flo
     information = n / 2 * np.einsum("aij,bji->ab", weighted, weighted)
     total, unique = loadings.sum(), uniqueness.sum()
     gradient = np.repeat([2 * total * unique, -(total**2)], p) / (total**2 + unique) ** 2
+    unit = np.sqrt(np.diag(information))
+    if not unit.all() or np.linalg.matrix_rank(information / np.outer(unit, unit)) < 2 * p:
+        return np.nan  # no loadings to speak of: their uniquenesses are not known apart from them
     return float(np.sqrt(gradient @ np.linalg.solve(information, gradient)))
 
 
 def _logit_interval(omega: float, se: float, confidence: float) -> tuple[float, float]:
     """Interval that stays between 0 and 1: Wald's on the logit, transformed back."""
+    if not 0 < omega < 1:
+        return np.nan, np.nan
     step = stats.norm.ppf((1 + confidence) / 2) * se / (omega * (1 - omega))
     low, high = special.expit(special.logit(omega) + np.array([-step, step]))
     return float(low), float(high)
