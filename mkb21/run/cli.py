@@ -12,7 +12,7 @@ import click
 import yaml
 
 from mkb21 import __version__
-from mkb21.run import pipeline
+from mkb21.run import notebooks, pipeline
 from mkb21.run.paths import Project
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -27,7 +27,19 @@ def commands() -> None:
     """The MKB21 monitor: social media in small and medium-sized enterprises."""
 
 
-@commands.command()
+class _WithParameters(click.Command):
+    """Its help ends with the parameters of the notebooks of the project one is in, if any."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        try:
+            rows = notebooks.describe(notebooks.read_notebooks(Project.find()))
+        except ValueError:
+            return
+        with formatter.section("Parameters of the notebooks (--set NAME=VALUE)"):
+            formatter.write_dl(rows, col_max=20)
+
+
+@commands.command(cls=_WithParameters)
 @click.argument("wave")
 @click.option(
     "--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the notebooks."
@@ -137,6 +149,34 @@ def _aligned(rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+@commands.command("new-model")
+@click.argument("name")
+@click.option("--from", "source", default="", metavar="MODEL", help="A model to copy.")
+@ROOT
+def new_model(name: str, source: str, root: str) -> None:
+    """Write a model to begin with.
+
+    A copy of another one, or the constructs of the questionnaire.
+    """
+    from mkb21.run import new
+
+    project = Project.find(root)
+    path = new.model(project, name, source).relative_to(project.root).as_posix()
+    click.echo(f"{path}: change it, then mkb21 run WAVE --set model_file={name}")
+
+
+@commands.command("new-notebook")
+@click.argument("name")
+@ROOT
+def new_notebook(name: str, root: str) -> None:
+    """Write a notebook to begin with, that takes part in every run."""
+    from mkb21.run import new
+
+    project = Project.find(root)
+    path = new.notebook(project, name).relative_to(project.root).as_posix()
+    click.echo(f"{path}: open it (make lab), change it, then mkb21 run WAVE")
 
 
 @commands.command()

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from itertools import combinations
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 from mkb21.run.paths import Project
 
@@ -249,3 +250,36 @@ def parameters(notebooks: Iterable[Notebook]) -> dict[str, list[Notebook]]:
             if name not in OWN:
                 owners.setdefault(name, []).append(notebook)
     return owners
+
+
+def describe(notebooks: Iterable[Notebook]) -> list[tuple[str, str]]:
+    """Each parameter, and what it means: the comments behind it, choices, default, notebooks."""
+    rows = []
+    for name, owners in parameters(notebooks).items():
+        said: dict[str, list[str]] = {}
+        for owner in owners:
+            default = f" (default: {_shown(owner.parameters[name])})"
+            said.setdefault(owner.comments.get(name, "") + default, []).append(owner.name)
+        choices = ", ".join(_choices(name))
+        parts = [f"{text}; {', '.join(names)}." for text, names in said.items()]
+        rows.append((name, " ".join([*parts, f"One of: {choices}." if choices else ""]).strip()))
+    return rows
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if value is not None else "None"
+
+
+def _choices(name: str) -> list[str]:
+    """What a parameter of the structural model can be, where that is a list of words."""
+    from mkb21.survey.analysis import Plan
+
+    if name not in Plan.model_fields:
+        return []
+    kinds = [Plan.model_fields[name].annotation]
+    found = []
+    while kinds:
+        kind = kinds.pop(0)
+        found += [one for one in get_args(kind) if isinstance(one, str)]
+        kinds += [one for one in get_args(kind) if get_origin(one) is Literal]
+    return found

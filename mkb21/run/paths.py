@@ -8,6 +8,13 @@ _MARK = Path("data", "instrument.yaml")
 _TAKEN = ("base", "failed")  # a model card and a folder have these names
 
 
+def check_name(what: str, name: str) -> None:
+    """Refuse a name that a file or folder cannot have on every system."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name in _TAKEN:
+        said = f"{what} cannot be called {name!r}: use letters, digits, - and _"
+        raise ValueError(f"{said}, and not {' or '.join(_TAKEN)}")
+
+
 @dataclass(frozen=True)
 class Project:
     """A project folder. Its paths are only named here: nothing is read or created."""
@@ -97,9 +104,7 @@ class Project:
         ValueError
             The name is not one that a folder may have on every system.
         """
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name in _TAKEN:
-            what = f"a variant cannot be called {name!r}: use letters, digits, - and _"
-            raise ValueError(f"{what}, and not {' or '.join(_TAKEN)}")
+        check_name("a variant", name)
         return self.runs(wave) / name
 
     def reports(self, wave: str) -> Path:
