@@ -12,7 +12,7 @@ import click
 import yaml
 
 from mkb21 import __version__
-from mkb21.run import notebooks, pipeline
+from mkb21.run import explain, notebooks, pipeline
 from mkb21.run.paths import Project
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -55,7 +55,12 @@ def run(wave: str, given: tuple[str, ...], variant: str, force: bool, root: str)
     for stop in (signal.SIGTERM, signal.SIGINT):  # a kill ends as tidily as Ctrl-C
         signal.signal(stop, signal.default_int_handler)
     project = Project.find(root)
-    result = pipeline.run(project, wave, parse_settings(given), force, variant)
+    try:
+        result = pipeline.run(project, wave, parse_settings(given), force, variant)
+    except (ValueError, pipeline.NotebookError) as error:
+        kind = ValueError if isinstance(error, ValueError) else pipeline.NotebookError
+        raise kind(explain.remember(project, wave, str(error))) from error
+    explain.forget(project, wave)
     if result.ran:
         notebooks = "1 notebook" if len(result.ran) == 1 else f"{len(result.ran)} notebooks"
         click.echo(f"\nRan {notebooks} in {result.seconds:.0f} s.")
@@ -149,6 +154,20 @@ def _aligned(rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+@commands.command("explain")
+@click.argument("text", nargs=-1)
+@ROOT
+def explain_(text: tuple[str, ...], root: str) -> None:
+    """Say what a message means and what to do.
+
+    Without TEXT, that of the last run that failed.
+    """
+    message = " ".join(text) or explain.last(Project.find(root))
+    if not text:
+        click.echo(f"{message}\n")
+    click.echo(explain.explain(message))
 
 
 @commands.command("new-model")

@@ -428,7 +428,7 @@ def _afterwards(place: Place, message: str, failed: Path, made: list[Path]) -> s
         results = "1 file" if len(made) == 1 else f"{len(made)} files"
         lines.append(f"What it had written, {results}: {place.name(failed)}/")
         lines.append("The results of the last good run, if there was one, are as they were.")
-    return "\n".join([*lines, "What it means and what to do: mkb21 explain"])
+    return "\n".join(lines)
 
 
 def _tidy(place: Place, notebook: Notebook, entry: dict, before: dict, label: str) -> dict:
