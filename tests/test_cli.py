@@ -44,8 +44,11 @@ def mkb21(capsys):
 def test_help_shows_the_commands(mkb21):
     status, said, _ = mkb21("--help")
     assert status == 0
-    assert re.findall(r"^  (\w+)  ", said.split("Commands:")[1], flags=re.MULTILINE) == [
+    assert re.findall(r"^  ([\w-]+)  ", said.split("Commands:")[1], flags=re.MULTILINE) == [
         "compare",
+        "explain",
+        "new-model",
+        "new-notebook",
         "reconstruct",
         "run",
         "waves",
@@ -53,11 +56,30 @@ def test_help_shows_the_commands(mkb21):
     assert "..." not in said.split("Commands:")[1]  # no description is cut off
 
 
-@pytest.mark.parametrize("command", ["run", "reconstruct", "compare", "waves"])
+@pytest.mark.parametrize("command", ["run", "compare", "explain", "new-model", "waves"])
 def test_each_command_has_help(mkb21, command):
     status, said, _ = mkb21(command, "--help")
     assert status == 0
     assert said.startswith(f"Usage: mkb21 {command}")
+
+
+def test_the_help_of_run_has_the_parameters_of_the_project_one_is_in(mkb21, small, monkeypatch):
+    monkeypatch.chdir(small.root)
+    _, said, _ = mkb21("run", "--help")
+    listed = " ".join(said.split("(--set NAME=VALUE):")[1].split())
+    assert 'language (default: "nl"); 01_read, 02_double, 03_note.' in listed
+    assert "factor (default: 2); 02_double." in listed
+    assert "wave" not in listed and "variant" not in listed
+    monkeypatch.chdir(small.root.parent)
+    assert "--set NAME=VALUE):" not in mkb21("run", "--help")[1]
+
+
+def test_the_help_of_run_has_comments_and_the_choices_of_the_plan(mkb21, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    _, said, _ = mkb21("run", "--help")
+    listed = " ".join(said.split())
+    assert 'labels of tables and figures: "nl" or "en"' in listed
+    assert "One of: MLR, ML, WLSMV." in listed and "One of: fiml, listwise, pairwise." in listed
 
 
 def test_version(mkb21):
