@@ -190,7 +190,10 @@ def new_model(name: str, source: str, root: str) -> None:
 @click.argument("name")
 @ROOT
 def new_notebook(name: str, root: str) -> None:
-    """Write a notebook to begin with, that takes part in every run."""
+    """Write a notebook to begin with.
+
+    It takes part in every run.
+    """
     from mkb21.run import new
 
     project = Project.find(root)
