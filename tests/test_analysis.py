@@ -170,7 +170,7 @@ def test_what_cannot_be_is_refused_with_the_closest(analysis, given, said):
 FAULTS = {
     "pair with an unknown item": (
         ("[mot_leads, per_leads]", "[mot_leads, per_lead]"),
-        "pairs.4: unknown item 'per_lead'. Closest: per_leads",
+        "pairs.4.1: unknown item 'per_lead'. Closest: per_leads",
     ),
     "item in two pairs": (
         ("[mot_leads, per_leads]", "[mot_leads, per_turnover]"),
@@ -182,7 +182,7 @@ FAULTS = {
     ),
     "contrast with an unknown item": (
         ("[way_spread, way_listen, way_respond]", "[way_spread, way_listening, way_respond]"),
-        "contrasts.ways: unknown item 'way_listening'. Closest: way_listen",
+        "contrasts.ways.other.1: unknown item 'way_listening'. Closest: way_listen",
     ),
     "contrast with one side": (
         ("    other: [way_spread, way_listen, way_respond]\n", ""),
@@ -190,11 +190,11 @@ FAULTS = {
     ),
     "unknown block": (
         ("block: frequency\n        kind", "block: frequencies\n        kind"),
-        "fig07_frequency: unknown block 'frequencies'. Closest: frequency",
+        "fig07_frequency.block: unknown block 'frequencies'. Closest: frequency",
     ),
     "unknown sample": (
         ("sample: non_users", "sample: nonusers"),
-        "fig09_reasons: unknown sample 'nonusers'. Closest: non_users",
+        "fig09_reasons.sample: unknown sample 'nonusers'. Closest: non_users",
     ),
     "share that the scale does not have": (
         ("shares: [likely]", "shares: [likly]"),

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Field, ValidationError
 
@@ -31,7 +32,17 @@ from mkb21.survey.instrument import (
     read_yaml,
 )
 
-Where = dict[str, list[int]]  # variable -> the codes that it may have; all must hold
+# names, of which `_check` sees that there is such a thing
+BlockName = Annotated[str, "block"]
+ItemName = Annotated[str, "item"]
+Variable = Annotated[str, "variable"]
+ConstructName = Annotated[str, "construct"]
+ScaleName = Annotated[str, "scale"]
+ModelName = Annotated[str, "model"]
+SampleName = Annotated[str, "sample"]
+ContrastName = Annotated[str, "contrast"]
+
+Where = dict[Variable, list[int]]  # the codes that it may have; all must hold
 ESTIMATORS = Literal["MLR", "ML", "WLSMV"]
 MISSING = Literal["fiml", "listwise", "pairwise"]
 Kind = Literal["bars", "stacked", "means", "gaps", "histogram", "answers"]
@@ -57,8 +68,8 @@ class Share(Strict):
 class Contrast(Strict):
     """Items of one kind against items of another, by the means of both."""
 
-    interactive: list[str] = Field(min_length=1)
-    other: list[str] = Field(min_length=1)
+    interactive: list[ItemName] = Field(min_length=1)
+    other: list[ItemName] = Field(min_length=1)
 
 
 class Result(Strict):
@@ -70,14 +81,14 @@ class Result(Strict):
     """
 
     title: Text
-    block: str | None = None
-    items: list[str] = []
+    block: BlockName | None = None
+    items: list[Variable] = []
     kind: Kind | None = None
-    sample: str = ""
+    sample: SampleName = ""
     order: Literal["value", "scale"] | None = None
     table: Literal["shares", "means"] | None = None
     shares: list[str] = []
-    also: list[str] = []
+    also: list[Variable] = []
     series: list[Text] = Field(default=[], max_length=2)
     before: Text | None = None
     after: Text | None = None
@@ -99,12 +110,12 @@ class Indicator(Strict):
     """
 
     label: Text
-    block: str | None = None
-    items: list[str] = []
-    contrast: str | None = None
+    block: BlockName | None = None
+    items: list[Variable] = []
+    contrast: ContrastName | None = None
     share: str | None = None
     codes: list[int] = []
-    sample: str = ""
+    sample: SampleName = ""
     top: int | None = Field(default=None, ge=1)
     everyone: bool = False
 
@@ -120,24 +131,24 @@ class Indicators(Strict):
 class Groups(Strict):
     """Comparisons: means of `outcomes` in a sample, shares of `shares` among all, by traits."""
 
-    outcomes: list[str] = []
-    shares: list[str] = []
-    by: list[str] = []
-    sample: str = ""
+    outcomes: list[Variable] = []
+    shares: list[Variable] = []
+    by: list[Variable] = []
+    sample: SampleName = ""
 
 
 class Reliability(Strict):
     """leave_out: constructs that are no scales, with the reason. families: name -> its scales."""
 
-    leave_out: dict[str, Text] = {}
-    families: dict[str, list[str]] = {}
+    leave_out: dict[ConstructName, Text] = {}
+    families: dict[str, list[ConstructName]] = {}
 
 
 class Who(Strict):
     """A logistic regression before the model: what decides about an outcome of 0 and 1."""
 
-    outcome: str
-    predictors: list[str] = Field(min_length=1)
+    outcome: Variable
+    predictors: list[Variable] = Field(min_length=1)
 
 
 class Plan(Strict):
@@ -152,11 +163,11 @@ class Plan(Strict):
     sample: str = ""
     estimator: ESTIMATORS = "MLR"
     missing: MISSING | None = None
-    ordered: list[str] = []
-    group: str = ""
+    ordered: list[Variable] = []
+    group: Variable = ""
     free: list[str] = []
     bootstrap_draws: int = Field(default=500, ge=0)
-    alternatives: list[str] | None = None
+    alternatives: list[ModelName] | None = None
     careful: Where = {"flag_careless": [0]}
     respecifications: list[str] = []
 
@@ -169,11 +180,11 @@ class Structural(Plan):
     variables are called.
     """
 
-    main: str = ""
+    main: ModelName = ""
     who: Who | None = None
-    nominal: dict[str, int] = {}
+    nominal: dict[Variable, int] = {}
     latents: dict[str, Text] = {}
-    models: dict[str, dict[str, Any]] = {}
+    models: dict[ModelName, dict[str, Any]] = {}
 
 
 class Chosen(Plan):
@@ -207,8 +218,8 @@ class Analysis(Strict):
     """The analysis of a questionnaire. Made by `load_analysis`, as far as the wave asked for it."""
 
     samples: dict[str, Sample] = {}
-    shares: dict[str, dict[str, Share]] = {}
-    pairs: list[tuple[str, str]] = []
+    shares: dict[ScaleName, dict[str, Share]] = {}
+    pairs: list[tuple[ItemName, ItemName]] = []
     contrasts: dict[str, Contrast] = {}
     descriptives: dict[str, Section] = {}
     indicators: dict[str, Indicators] = {}
@@ -385,16 +396,33 @@ def load_analysis(project: Folders, wave: Wave) -> Analysis:
 
 def _check(said: Analysis, full: Instrument, files: Iterable[str], source: SourceFile) -> None:
     """Every name in the file is one of the questionnaire, or of the file itself."""
-    known = variables(full)
-    for place, what, name, names in [*_names(said, full, known), *_plans(said, known, files)]:
-        if name not in names:
-            source.unknown(place, what, name, names)
+    known, plan = variables(full), said.structural
+    names: dict[str, Iterable[str]] = {
+        "block": full.blocks,
+        "item": full.items,
+        "variable": known,
+        "construct": full.constructs,
+        "scale": full.scales,
+        "model": files,
+        "sample": said.samples,
+        "contrast": said.contrasts,
+    }
+    for place, what, name in _named(Analysis, said, ()):
+        if name not in names[what]:
+            source.unknown(place, what, name, names[what])
+    for name in _names_in(plan.sample, said.samples):
+        if name not in known:
+            near = [*said.samples, *known]
+            source.unknown(("structural", "sample"), "sample or variable", name, near)
+    for model, update in plan.models.items():
+        for key in (key for key in update if key not in Plan.model_fields):
+            source.unknown(("structural", "models", model), "key", key, Plan.model_fields)
     for scale, shares in said.shares.items():
         codes = full.scales[scale].codes if scale in full.scales else None
         for name, share in shares.items():
             for code in (c for c in share.codes if codes is not None and c not in codes):
                 source.fault(("shares", scale, name), f"the scale has no code {code}")
-    for variable, code in said.structural.nominal.items():
+    for variable, code in plan.nominal.items():
         if variable in known and code not in full.codes(variable):
             source.fault(("structural", "nominal", variable), f"it has no code {code}")
     times = Counter(item for pair in said.pairs for item in pair)
@@ -412,12 +440,12 @@ def _check(said: Analysis, full: Instrument, files: Iterable[str], source: Sourc
             source.fault(here, "give either block, items or contrast")
         elif spec.contrast is None and (spec.share is None) == (not spec.codes):
             source.fault(here, "give either share or codes: what is counted")
-        names = spec.shares if isinstance(spec, Result) else [spec.share] if spec.share else []
+        wanted = spec.shares if isinstance(spec, Result) else [spec.share] if spec.share else []
         for item in (i for i in _items(spec, full)[:1] if i in full.items):
             scale = full.scale_name(item)
-            for name in (name for name in names if name not in said.shares.get(scale, {})):
-                near = said.shares.get(scale, {})
-                source.unknown(here, f"share of the scale {scale}", name, near)
+            there = said.shares.get(scale, {})
+            for name in (name for name in wanted if name not in there):
+                source.unknown(here, f"share of the scale {scale}", name, there)
 
 
 def _check_result(result: Result, full: Instrument, here: tuple, source: SourceFile) -> None:
@@ -484,63 +512,32 @@ def _specs(said: Analysis) -> list[tuple[tuple, Result | Indicator]]:
     return found
 
 
-Named = tuple[tuple, str, str, Iterable[str]]  # place, what it is, the name, the names there are
-
-
-def _names(said: Analysis, full: Instrument, known: list[str]) -> Iterator[Named]:
-    """The names in samples, shares, pairs, results, indicators, groups and scales."""
-    for name, sample in said.samples.items():
-        yield from ((("samples", name), "variable", v, known) for v in sample.where)
-    yield from ((("shares", scale), "scale", scale, full.scales) for scale in said.shares)
-    for at, pair in enumerate(said.pairs):
-        yield from ((("pairs", at), "item", item, full.items) for item in pair)
-    for name, contrast in said.contrasts.items():
-        for side in (contrast.interactive, contrast.other):
-            yield from ((("contrasts", name), "item", item, full.items) for item in side)
-    for here, spec in _specs(said):
-        if spec.block:
-            yield here, "block", spec.block, full.blocks
-        if spec.sample:
-            yield here, "sample", spec.sample, said.samples
-        yield from ((here, "variable", item, known) for item in spec.items)
-        if isinstance(spec, Result):
-            yield from ((here, "variable", item, known) for item in spec.also)
-        elif spec.contrast:
-            yield here, "contrast", spec.contrast, said.contrasts
-    for key in ("outcomes", "shares", "by"):
-        yield from ((("groups", key), "variable", v, known) for v in getattr(said.groups, key))
-    if said.groups.sample:
-        yield ("groups", "sample"), "sample", said.groups.sample, said.samples
-    for name in said.reliability.leave_out:
-        yield ("reliability", "leave_out", name), "construct", name, full.constructs
-    for family, scales in said.reliability.families.items():
-        here = ("reliability", "families", family)
-        yield from ((here, "construct", scale, full.constructs) for scale in scales)
-
-
-def _plans(said: Analysis, known: list[str], files: Iterable[str]) -> Iterator[Named]:
-    """The names in the plan of the structural model."""
-    plan = said.structural
-    others = plan.alternatives or ()
-    for key, models in {"main": [plan.main], "alternatives": others, "models": plan.models}.items():
-        yield from ((("structural", key), "model", name, files) for name in models if name)
-    if plan.group:
-        yield ("structural", "group"), "variable", plan.group, known
-    yield from ((("structural", "ordered"), "variable", name, known) for name in plan.ordered)
-    yield from ((("structural", "careful"), "variable", name, known) for name in plan.careful)
-    yield from ((("structural", "nominal"), "variable", name, known) for name in plan.nominal)
-    for name in _names_in(plan.sample, said.samples):
-        yield ("structural", "sample"), "sample or variable", name, [*said.samples, *known]
-    for name in [plan.who.outcome, *plan.who.predictors] if plan.who else []:
-        yield ("structural", "who"), "variable", name, known
-    for model, update in plan.models.items():
-        for key in update:
-            yield ("structural", "models", model), "key", key, Plan.model_fields
+def _named(shape: Any, value: Any, place: tuple) -> Iterator[tuple[tuple, str, str]]:
+    """Each name in a part of the file: its place, what it is a name of, and the name."""
+    kind, parts = get_origin(shape), get_args(shape)
+    if not value:
+        return
+    if kind is Annotated:
+        yield place, parts[1], value
+    elif kind in (Union, UnionType):
+        yield from _named(parts[0], value, place)
+    elif isinstance(value, Strict):
+        for name, of in get_type_hints(type(value), include_extras=True).items():
+            if name in type(value).model_fields:
+                yield from _named(of, getattr(value, name), (*place, name))
+    elif kind is dict:
+        for name, inner in value.items():
+            yield from _named(parts[0], name, (*place, name))
+            yield from _named(parts[1], inner, (*place, name))
+    elif kind in (list, tuple):
+        for at, inner in enumerate(value):
+            yield from _named(parts[0], inner, (*place, at))
 
 
 # --- as far as the wave asked --------------------------------------------------------------------
 
 Spec = TypeVar("Spec", Result, Indicator)
+Table = TypeVar("Table", Section, Indicators)
 
 
 class _Cut:
@@ -589,12 +586,8 @@ class _Cut:
 
     def made(self) -> Analysis:
         said = self.said
-        descriptives = self.sections()
-        tables = {}
-        for key, table in said.indicators.items():
-            rows = {n: self.cut(row) for n, row in table.rows.items() if self.shown(n, row)}
-            if rows:
-                tables[key] = table.model_copy(update={"rows": rows})
+        descriptives = self.rows(said.descriptives, "results")
+        indicators = self.rows(said.indicators, "rows")
         for name in self.full.constructs:
             if name not in said.reliability.leave_out:
                 self.keep("scale", name)
@@ -606,7 +599,7 @@ class _Cut:
                 "pairs": self.pairs,
                 "contrasts": self.contrasts,
                 "descriptives": descriptives | self.others(descriptives),
-                "indicators": tables,
+                "indicators": indicators,
                 "groups": self.groups(),
                 "reliability": said.reliability.model_copy(update={"families": families}),
                 "structural": self.structural(),
@@ -617,13 +610,14 @@ class _Cut:
             }
         )
 
-    def sections(self) -> dict[str, Section]:
-        """The sections with the results of which something was asked."""
+    def rows(self, tables: dict[str, Table], field: str) -> dict[str, Table]:
+        """Sections, or tables of indicators, with the rows of which something was asked."""
         left = {}
-        for key, section in self.said.descriptives.items():
-            results = {n: self.cut(r) for n, r in section.results.items() if self.shown(n, r)}
-            if results:
-                left[key] = section.model_copy(update={"results": results})
+        for key, table in tables.items():
+            specs = getattr(table, field).items()
+            rows = {name: self.cut(spec) for name, spec in specs if self.shown(name, spec)}
+            if rows:
+                left[key] = table.model_copy(update={field: rows})
         return left
 
     def shown(self, name: str, spec: Result | Indicator) -> bool:
@@ -657,14 +651,10 @@ class _Cut:
         return spec.model_copy(update=update)
 
     def groups(self) -> Groups:
-        said = self.said.groups
-        update = {
-            "outcomes": [v for v in said.outcomes if self.keep("outcome", v)],
-            "shares": [v for v in said.shares if self.keep("outcome", v)],
-            "by": [v for v in said.by if self.keep("group", v)],
-        }
+        said, kinds = self.said.groups, {"outcomes": "outcome", "shares": "outcome", "by": "group"}
+        left = {k: [v for v in getattr(said, k) if self.keep(of, v)] for k, of in kinds.items()}
         sample = said.sample if said.sample in self.samples else ""
-        return said.model_copy(update=update | {"sample": sample})
+        return said.model_copy(update=left | {"sample": sample})
 
     def structural(self) -> Structural:
         plan = self.said.structural
