@@ -90,6 +90,66 @@ def test_without_the_file_everything_follows_from_the_questionnaire(project):
     assert "use_frequency" in analysis.scales and analysis.plan(MAIN).alternatives == []
 
 
+ASKED_MORE = """
+  numbers:
+    title: {nl: Getallen, en: Numbers}
+    source: ours
+    items:
+      age: {scale: years, label: {nl: leeftijd, en: age}}
+      first: {scale: euro, label: {nl: omzet, en: turnover}}
+      second: {scale: euro, label: {nl: winst, en: profit}}
+      remark: {scale: words, label: {nl: opmerking, en: remark}}
+      trained: {scale: chosen, label: {nl: geschoold, en: trained}}
+  knowledge:
+    title: {nl: Kennis, en: Knowledge}
+    source: ours
+    scale: agreement
+    items:
+      kno_one: {label: {nl: een, en: one}}
+      kno_two: {label: {nl: twee, en: two}}
+
+derived:
+"""
+SCALES_MORE = """
+  years: {kind: number, unit: {nl: jaar, en: years}, range: [0, 150]}
+  euro: {kind: number, unit: {nl: euro, en: euro}}
+  words: {kind: open}
+
+blocks:
+"""
+
+
+def test_what_is_asked_more_is_shown_by_itself_in_a_kind_that_fits(project):
+    text = project.instrument.read_text(encoding="utf-8")
+    text = text.replace("\nderived:\n", ASKED_MORE, 1).replace("\nblocks:\n", SCALES_MORE, 1)
+    project.instrument.write_text(text, encoding="utf-8")
+    wave = project.wave_file("2012")
+    items = "age first second remark trained kno_one kno_two".split()
+    columns = "columns:\n" + "".join(f"  {item}: new_{item}\n" for item in items)
+    wave.write_text(
+        wave.read_text(encoding="utf-8").replace("columns:\n", columns, 1), encoding="utf-8"
+    )
+    analysis = load_analysis(project, load_wave(project, "2012"))
+    results = analysis.descriptives["other"].results
+    shown = {name: (r.items, r.kind, r.table, r.order) for name, r in results.items()}
+    assert shown["age"] == (["age"], "histogram", None, "value")
+    assert shown["first"] == (["first", "second"], "histogram", None, "value")
+    assert shown["remark"][:2] == (["remark"], "answers")
+    assert shown["trained"][:2] == (["trained"], "bars")
+    assert shown["knowledge"] == (["kno_one", "kno_two"], "stacked", "means", "scale")
+    assert results["first"].title["en"] == "Numbers" and results["age"].title["en"] == "Age"
+    assert analysis.unit("age", "nl") == "jaar" and analysis.unit("kno_one") == ""
+
+
+def test_names_that_are_given_go_before_those_of_the_file(analysis):
+    assert analysis.chosen(None, ["solo"]) == ["solo"] and analysis.chosen([], ["solo"]) == []
+    assert analysis.chosen("east", ["solo"]) == ["east"]
+    with pytest.raises(ValueError, match="'esat' is not in this wave.* Closest: east"):
+        analysis.chosen(["esat"], ["solo"])
+    with pytest.raises(ValueError, match="'solo' is not in this wave"):
+        analysis.chosen(["solo"], [], among=analysis.questions.constructs)
+
+
 # --- what a wave did not ask ---------------------------------------------------------------------
 
 
@@ -210,6 +270,21 @@ FAULTS = {
     "block and items": (
         ("block: reputation\n", "block: reputation\n        items: [rep_trust]\n"),
         "fig13_reputation: give either block or items",
+    ),
+    "kind that does not fit": (
+        (
+            "block: reputation\n        sample: users\n        kind: stacked",
+            "block: reputation\n        kind: histogram",
+        ),
+        "fig13_reputation: histogram does not fit its items; use stacked, means",
+    ),
+    "items on several scales": (
+        ("items: [province]", "items: [province, size]"),
+        "fig01_province: its items stand on different scales",
+    ),
+    "two results of one name": (
+        ("      fig08_expected:", "      fig01_province:"),
+        "another result or table of indicators has this name",
     ),
     "unknown predictor": (("size, b2c, east]", "sise, b2c, east]"), "unknown variable 'sise'"),
 }

@@ -251,9 +251,9 @@ class Analysis(Strict):
         return self.shares[self.questions.scale_name(variable)][name]
 
     def chosen(
-        self, given: Iterable[str] | None, said: Iterable[str], among: Iterable[str] = ()
+        self, given: Iterable[str] | str | None, said: Iterable[str], among: Iterable[str] = ()
     ) -> list[str]:
-        """Names that a notebook was given; None: those that the file says.
+        """Names that a notebook was given, or one; None: those that the file says.
 
         Raises
         ------
@@ -261,10 +261,11 @@ class Analysis(Strict):
             One is not `among` the names (those of all variables) of this wave, with the closest.
         """
         known = list(among) or variables(self.questions)
-        for name in given or ():
+        names = [given] if isinstance(given, str) else list(said if given is None else given)
+        for name in names:
             if name not in known:
                 raise ValueError(f"{name!r} is not in this wave.{closest(name, known)}")
-        return list(said if given is None else given)
+        return names
 
     @cached_property
     def scales(self) -> dict[str, list[str]]:
