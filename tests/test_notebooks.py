@@ -186,6 +186,15 @@ def test_every_published_row_holds_on_a_fresh_run(english):
     assert register.loc[~register["holds"], "id"].tolist() == []
 
 
+def test_the_committed_model_card_is_that_of_a_fresh_run(english):
+    number = re.compile(r"\d+(?:\.\d+)?")
+    cards = [project / "reports/2012/model-card-base.md" for project in (ROOT, english.root)]
+    ours, theirs = (card.read_text(encoding="utf-8") for card in cards)
+    assert number.sub("0", ours) == number.sub("0", theirs)
+    numbers = ([float(n) for n in number.findall(text)] for text in (ours, theirs))
+    assert next(numbers) == pytest.approx(next(numbers), abs=0.011)  # a digit on another machine
+
+
 def test_flow_of_respondents(english):
     flow = table(english, "cleaning_flow").set_index("step")
     assert flow.at["read", "remaining"] > flow.at["kept", "remaining"] == 314

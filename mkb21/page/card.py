@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,15 +20,13 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from mkb21.page.numerals import UNDEFINED, interval, number, short
+import semfit
+from mkb21.page.numerals import UNDEFINED, interval, number
 from mkb21.page.reporting import ITEMS, Results, problems_in_words
 from mkb21.page.words import section, told, values
 from mkb21.survey.analysis import Chosen, Plan
 from mkb21.survey.files import write_whole
 from mkb21.survey.models import Prepared, hypothesis_of
-from semfit import Fit, Model
-
-TERMS = 4  # of an equation on one line
 
 
 def write(
@@ -78,15 +75,6 @@ def verdict(low: float, high: float, hypothesis: str) -> str:
     return "supported" if sign is None or (sign[1] == "+") == (low > 0) else "opposite"
 
 
-def _lines(model: Model) -> list[str]:
-    """What a model says, term by term, without labels that only name."""
-    times = Counter(label for term in model.terms for label in term.modifier.labels())
-    names = "|".join(re.escape(label) for label in times if times[label] == 1)
-    texts = [re.sub(rf"(?<=~ )({names})\*", "", term.text()) for term in model.terms]
-    defined = [f"{name} := {formula}" for name, formula in model.definitions]
-    return [*texts, *defined, *(one.text for one in model.constraints)]
-
-
 def _rows(lines: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -94,12 +82,6 @@ def _rows(lines: Iterable[Sequence[str]]) -> str:
 def _plain(text: str) -> str:
     """A text in which Markdown finds no signs of its own."""
     return re.sub(r"([\\`*_<>|$\[\]#~])", r"\\\1", " ".join(text.split()))
-
-
-def _tex(name: str) -> str:
-    # letters only after a backslash and before an underscore: Markdown takes nothing away from it
-    single = re.fullmatch(r"([a-z])(\d+)", name)
-    return f"{single[1]}_{{{single[2]}}}" if single else rf"\text{{{name.replace('_', ' ')}}}"
 
 
 def _codes(names: Iterable[str]) -> str:
@@ -130,7 +112,7 @@ class _Card:
         return re.sub(r"^(## .+\n)\n(?=## )", none, page, flags=re.MULTILINE)
 
     @property
-    def fit(self) -> Fit:
+    def fit(self) -> semfit.Fit:
         return self.results.fit
 
     def say(self, code: str, **fields: object) -> str:
@@ -139,7 +121,7 @@ class _Card:
     def __getitem__(self, item: str) -> str:
         """What the reporting standard says under one of its items."""
         told_of = self.solved or item in ("estimator", "missing", "limits")
-        told_of &= item not in ("r_squared", "effects") or len(self.rows("~")) > 0
+        told_of &= item not in ("r_squared", "effects") or bool(semfit.equations(self.fit.model))
         return ITEMS[f"item_{item}"](self.results, self.study.language) if told_of else ""
 
     def decimals(self, value: float) -> str:
@@ -148,22 +130,11 @@ class _Card:
     @cached_property
     def solved(self) -> bool:
         """Is there a solution? Without one no number of the fit is shown."""
-        return self.fit.converged and not self.fit.problems["severity"].eq("error").any()
+        return not self.fit.problems["severity"].eq("error").any()
 
     @cached_property
     def names(self) -> dict[str, str]:
         return {code: _plain(word) for code, word in self.study.names(self.prepared).items()}
-
-    def rows(self, op: str) -> DataFrame:
-        """The parameters of a kind, with what stands for each in an equation in `sign`."""
-        rows, signs = self.fit.model.parameters.query("op == @op"), {"": ""}
-        letter = r"\lambda_" if op == "=~" else r"\beta_"
-        for row in rows.itertuples():
-            place = 1 + sum(sign.startswith(letter) for sign in signs.values())
-            own = _tex(row.label) if row.label else f"{letter}{{{place}}}"
-            signs.setdefault(row.parameter, own)
-        fixed = [short(value, 2, self.study.language) for value in rows["value"]]
-        return rows.assign(sign=rows["parameter"].map(signs).where(rows["parameter"] != "", fixed))
 
     def items(self, variable: str) -> list[str]:
         """The questions that a variable is made from."""
@@ -211,11 +182,13 @@ class _Card:
 
     def about_model(self) -> dict[str, Any]:
         model, absent = self.fit.model, section("absent", self.study.language)
-        covaries = self.rows("~~").query("lhs != rhs and not exogenous")[["lhs", "rhs"]].to_numpy()
+        paths = semfit.equations(model)
+        free = model.parameters.query("op == '~~' and lhs != rhs and exogenous == False")
         known = self.results.versions or {}
         return {
             "measurement": self.say("measurement") if model.latents else "",
-            "covariances": _codes(f"{one} ~~ {other}" for one, other in covaries),
+            "structure": self.say("structure", lines=paths) if paths else "",
+            "covariances": _codes(f"{row.lhs} ~~ {row.rhs}" for row in free.itertuples()),
             "definitions": _codes(f"{name} := {formula}" for name, formula in model.definitions),
             "constraints": _codes(one.text for one in model.constraints),
             "notes": "\n".join(f"- {absent[c].format(**said)}" for c, said in self.prepared.notes),
@@ -226,7 +199,9 @@ class _Card:
 
     def about_changes(self) -> dict[str, Any]:
         """What differs from the main model and from how that is fitted, and what is not there."""
-        old, new = _lines(self.main.model or self.fit.model), _lines(self.fit.model)
+        old, new = (
+            (model or self.fit.model).statements() for model in (self.main.model, self.fit.model)
+        )
         settings = []
         for name in (k for k in Plan.model_fields if k not in ("alternatives", "respecifications")):
             values = (getattr(plan, name) for plan in (self.base, self.plan))
@@ -256,12 +231,15 @@ class _Card:
     @property
     def questions(self) -> str:
         """The rows of the table of constructs, variables, questions and loadings."""
-        loaded, estimates = self.rows("=~"), self.fit.estimates.query("op == '=~'")
+        loaded, estimates = (
+            semfit.symbols(self.fit.model).query("op == '=~'"),
+            self.fit.estimates.query("op == '=~'"),
+        )
         std = dict(zip(zip(estimates["lhs"], estimates["rhs"]), estimates["std_all"]))
         observed = self.fit.model.observed
         alone = [("", name, "") for name in observed if name not in {*loaded["rhs"]}]
         lines, before, question = [], "", ""
-        for latent, name, sign in [*loaded[["lhs", "rhs", "sign"]].to_numpy(), *alone]:
+        for latent, name, sign in [*loaded[["lhs", "rhs", "symbol"]].to_numpy(), *alone]:
             text, question = self.wording(name, question if latent == before else "")
             head = f"**{self.names[latent]}** `{latent}`" if latent not in (before, "") else ""
             value = f": {self.decimals(std[latent, name])}" if self.solved and sign else ""
@@ -279,16 +257,6 @@ class _Card:
         question = block.question[language] if block.question else ""
         lead = f"*{_plain(question)}* " if question not in ("", before) else ""
         return lead + _plain((spec.text or spec.label)[language]), question
-
-    @property
-    def structure(self) -> str:
-        lines = []
-        for place, (effect, rows) in enumerate(self.rows("~").groupby("lhs", sort=False), start=1):
-            terms = [rf"{row.sign} \cdot {_tex(row.rhs)}" for row in rows.itertuples()]
-            terms.append(rf"\zeta_{{{place}}}")
-            pieces = [" + ".join(terms[at : at + TERMS]) for at in range(0, len(terms), TERMS)]
-            lines.append(f"{_tex(str(effect))} &= " + " \\cr\n&\\quad + ".join(pieces))
-        return self.say("structure", lines=" \\cr\n".join(lines)) if lines else ""
 
     @property
     def picture(self) -> str:
@@ -313,9 +281,7 @@ class _Card:
         given |= {k: getattr(self.plan, k) for k in Plan.model_fields}
         words = [f"mkb21 run {study.wave.wave}", f"--variant {study.variant}"]
         for key in (key for key, value in given.items() if value != usual.get(key)):
-            text = (
-                given[key] if given[key] and isinstance(given[key], str) else json.dumps(given[key])
-            )
+            text = given[key] if isinstance(given[key], str) else json.dumps(given[key])
             words.append(f"--set {shlex.quote(f'{key}={text}')}")
         return " ".join(words if study.variant else [words[0], *words[2:]])
 

@@ -44,6 +44,7 @@ from semfit.fitting.fitting import ESTIMATORS, MISSING, Fit, fit
 from semfit.fitting.measures import reported_column
 from semfit.fitting.requirements import NoSolution
 from semfit.messages import MESSAGES, render
+from semfit.results.equations import equations, symbols
 from semfit.results.power import Power, power
 from semfit.results.simulation import simulate
 from semfit.syntax.model import Model, read_model
@@ -72,6 +73,7 @@ __all__ = [
     "bootstrap",
     "compare",
     "effects_table",
+    "equations",
     "example_data",
     "fit",
     "indirect_effects",
@@ -88,6 +90,7 @@ __all__ = [
     "score_tests",
     "sensitivity",
     "simulate",
+    "symbols",
     "wald",
 ]
 

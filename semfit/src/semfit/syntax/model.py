@@ -151,6 +151,29 @@ class Model:
         text = "\n".join([*lines, *(one.text for one in kept)])
         return built(name or self.name, text, terms, tuple(definitions), kept, self.options)
 
+    def statements(self) -> list[str]:
+        """Return what the model says, term by term, without labels that only name.
+
+        Returns
+        -------
+        list of str
+            Two models that say the same differ in none. R: none.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> semfit.read_model("f =~ x1 + x2; y ~ h1*f + a*g; z ~ a*g").statements()
+        ['f =~ x1', 'f =~ x2', 'y ~ f', 'y ~ a*g', 'z ~ a*g']
+        """
+        labels = [label for term in self.terms for label in term.modifier.labels()]
+        texts = []
+        for term in self.terms:
+            shared = tuple(label for label in term.modifier.label if labels.count(label) > 1)
+            kept = replace(term.modifier, label=shared and term.modifier.label)
+            texts.append(replace(term, modifier=kept).text())
+        defined = [f"{name} := {formula}" for name, formula in self.definitions]
+        return [*texts, *defined, *(one.text for one in self.constraints)]
+
     def _is_lost(self, constraint: Constraint, lost: set[str]) -> bool:
         """Tell whether all that a constraint uses is lost; refuse one that loses a part."""
         used, computed = {*names_in(constraint.formula)}, dict(self.definitions)
