@@ -70,7 +70,7 @@ def _shift(plan: Plan, items: list[str], scores: Scores, printed: DataFrame) -> 
 def _off(block: DataFrame, items: list[str], printed: DataFrame) -> Series:
     """How far alpha and scale mean are from the published, in units of their rounding: 1 is out."""
     names = ["alpha", "scale_mean"]
-    found = [published.STATISTICS[name](block, items, [])[0] for name in names]
+    found = [published.statistic(name, block, items)[0] for name in names]
     half = 0.5 * 10.0 ** -printed["decimals"]
     return (Series(found, index=names) - printed["value"][names]) / half[names]
 

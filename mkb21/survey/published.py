@@ -5,8 +5,7 @@ printed about it. The columns are
 
 id           a name that no other claim has
 figure       number of the figure in the publication; empty: none
-statistic    n_rows, n_answering, n_items, percent, percent_of_rows, min_percent, max_percent, mean,
-             scale_mean, alpha, max_gap: see `STATISTICS`
+statistic    see `STATISTICS`
 variables    names, joined by |; for max_gap pairs joined as first>second
 codes        the answers that are counted, joined by |; for the percentages
 filter       a pandas query that says of whom, such as `user == 1`; empty: of all
@@ -25,7 +24,7 @@ reading      how an open wording was read
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +37,20 @@ COLUMNS = (
     "id figure statistic variables codes filter among comparator value value_high than decimals "
     "place reading"
 ).split()
+NUMBERS = ["value", "value_high", "decimals"]
+STATISTICS = {
+    "n_rows": "respondents",
+    "n_answering": "respondents with an answer on at least one of the variables",
+    "n_items": "variables that have answers",
+    "percent": "per cent of the answers on one variable that have one of the codes",
+    "percent_of_rows": "the same of all respondents, whether they were asked or not",
+    "min_percent": "the smallest percent of the variables; NaN if one of them is",
+    "max_percent": "the largest percent of the variables; NaN if one of them is",
+    "mean": "of the answers on one variable",
+    "scale_mean": "mean over those who answered half of the items of the mean of what they answered",
+    "alpha": "Cronbach's alpha (raw) of those who answered every item",
+    "max_gap": "largest mean difference, second minus first of a pair, of those who answered both",
+}
 COMPARATORS = {
     "equals": "the same after rounding to the printed decimals",
     "greater": "more than the value, or than each claim under `than`",
@@ -75,29 +88,23 @@ def read(path: Path) -> DataFrame:
         number.
     """
     claims = _table(path)
+    text = claims[NUMBERS].replace("", np.nan)
+    claims[NUMBERS] = text.apply(pd.to_numeric, errors="coerce")
     faults = []
-    for column in ("value", "value_high", "decimals"):
-        numbers = pd.to_numeric(claims[column].replace("", np.nan), errors="coerce")
-        for line in claims.index[numbers.isna() & (claims[column] != "")]:
-            text = claims.at[line, column]
-            faults.append((line, f"{column} is {text!r}, which is not a number"))
-        claims[column] = numbers
     for line, claim in claims.iterrows():
-        found = [*_statistic_faults(claim), *_comparator_faults(claim), *_id_faults(claim, claims)]
-        faults += [(line, fault) for fault in found]
+        wrong = text.loc[line][claim[NUMBERS].isna() & text.loc[line].notna()]
+        found = [f"{column} is {value!r}, which is not a number" for column, value in wrong.items()]
+        found += _faults(claim, claims["id"].tolist())
+        faults += [f"{path}:{line}: {claim['id'] or '(no id)'}: {fault}" for fault in found]
     if faults:
-        lines = [
-            f"{path}:{line}: {claims.at[line, 'id'] or '(no id)'}: {fault}"
-            for line, fault in sorted(faults)
-        ]
-        raise ValueError("\n".join([f"{path.name} has {len(faults)} fault(s):", *lines]))
-    return claims[list(COLUMNS)].reset_index(drop=True)
+        raise ValueError("\n".join([f"{path.name} has {len(faults)} fault(s):", *faults]))
+    return claims[COLUMNS].reset_index(drop=True)
 
 
 def read_register(path: Path) -> DataFrame:
     """The register that notebook 05 wrote, as `compare` gave it."""
     table = pd.read_csv(path, dtype=dict.fromkeys(COLUMNS, str), keep_default_na=False)
-    numbers = ["value", "value_high", "decimals", "computed", "n", "lower", "upper", "difference"]
+    numbers = [*NUMBERS, "computed", "n", "lower", "upper", "difference"]
     return table.assign(**{k: pd.to_numeric(table[k].replace("", np.nan)) for k in numbers})
 
 
@@ -130,57 +137,37 @@ def _table(path: Path) -> DataFrame:
     return pd.DataFrame(rows, index=lines, dtype=str)
 
 
-def _statistic_faults(claim: Series) -> list[str]:
-    """What is wrong with the statistic, its variables and its codes."""
-    statistic, order = claim["statistic"], claim["comparator"] in ORDERINGS
-    variables, codes = split(claim["variables"]), split(claim["codes"])
-    if statistic not in STATISTICS:
-        return [f"unknown statistic {statistic!r}; use one of {', '.join(STATISTICS)}"]
-    found = []
-    if statistic != "n_rows" and not variables:
-        found.append(f"{statistic} needs variables")
-    if statistic in OF_ONE and len(variables) > 1 and not order:
-        found.append(f"{statistic} is of one variable; there are {len(variables)}")
-    if statistic in OF_CODES and not codes:
-        found.append(f"{statistic} needs the codes that are counted")
-    found += [f"the code {code!r} is not a whole number" for code in codes if not _is_code(code)]
-    if statistic == "max_gap" and any(pair.count(">") != 1 for pair in variables):
-        found.append("max_gap needs pairs of variables, joined as first>second")
-    if order:
-        among = split(claim["among"])
-        chosen = codes if all(map(_is_code, among)) else variables
-        outside = [unit for unit in chosen if unit not in among]
-        if not among:
-            found.append(f"{claim['comparator']} needs what the order is taken over (among)")
-        elif outside:
-            found.append(f"among lacks {', '.join(outside)}, of which the claim is")
-    return found
-
-
-def _comparator_faults(claim: Series) -> list[str]:
-    """What is wrong with the comparator and the numbers that it needs."""
-    comparator, value = claim["comparator"], claim["value"]
-    if comparator not in COMPARATORS:
-        return [f"unknown comparator {comparator!r}; use one of {', '.join(COMPARATORS)}"]
-    found = []
-    if comparator in ("equals", "rank", "top") and np.isnan(value):
-        found.append(f"{comparator} needs a value")
-    if comparator == "equals" and np.isnan(claim["decimals"]):
-        found.append("equals needs the number of printed decimals")
-    if comparator == "between" and not value < claim["value_high"]:
-        found.append("between needs a value and a larger value_high")
-    if comparator in ("greater", "less") and np.isnan(value) == (claim["than"] == ""):
-        found.append(f"{comparator} needs either a value or ids under than")
-    return found
-
-
-def _id_faults(claim: Series, claims: DataFrame) -> list[str]:
-    """What is wrong with the id, and with the ids of other claims."""
-    found = []
-    if claim["id"] == "" or (claims["id"] == claim["id"]).sum() > 1:
-        found.append("the id must be there, and be used once")
-    unknown = [i for i in split(claim["than"]) if i not in set(claims["id"])]
-    return found + [f"than names the unknown claim {i!r}" for i in unknown]
+def _faults(claim: Series, ids: list[str]) -> list[str]:
+    """What is wrong with one claim, where `ids` are those of all."""
+    statistic, comparator, value = claim["statistic"], claim["comparator"], claim["value"]
+    variables, codes, than, among = (split(claim[c]) for c in "variables codes than among".split())
+    order, blank, known = comparator in ORDERINGS, np.isnan(value), ", ".join
+    units = codes if all(map(_is_code, among)) else variables
+    outside = [unit for unit in units if unit not in among]
+    several = statistic in OF_ONE and len(variables) > 1 and not order
+    unpaired = statistic == "max_gap" and any(pair.count(">") != 1 for pair in variables)
+    unrounded = comparator == "equals" and np.isnan(claim["decimals"])
+    empty = comparator == "between" and not value < claim["value_high"]
+    not_either = comparator in ("greater", "less") and blank != bool(than)
+    statistics, comparators = (f"use one of {known(k)}" for k in (STATISTICS, COMPARATORS))
+    checks = [
+        (not claim["id"] or ids.count(claim["id"]) > 1, "the id must be there, and be used once"),
+        (statistic not in STATISTICS, f"unknown statistic {statistic!r}; {statistics}"),
+        (statistic != "n_rows" and not variables, f"{statistic} needs variables"),
+        (several, f"{statistic} is of one variable; there are {len(variables)}"),
+        (statistic in OF_CODES and not codes, f"{statistic} needs the codes that are counted"),
+        (unpaired, "max_gap needs pairs of variables, joined as first>second"),
+        (order and not among, f"{comparator} needs what the order is taken over (among)"),
+        (order and among and outside, f"among lacks {known(outside)}, of which the claim is"),
+        (comparator not in COMPARATORS, f"unknown comparator {comparator!r}; {comparators}"),
+        (comparator in ("equals", "rank", "top") and blank, f"{comparator} needs a value"),
+        (unrounded, "equals needs the number of printed decimals"),
+        (empty, "between needs a value and a larger value_high"),
+        (not_either, f"{comparator} needs either a value or ids under than"),
+        *[(not _is_code(code), f"the code {code!r} is not a whole number") for code in codes],
+        *[(i not in ids, f"than names the unknown claim {i!r}") for i in than],
+    ]
+    return [fault for wrong, fault in checks if wrong]
 
 
 # --- comparing -----------------------------------------------------------------------------------
@@ -209,17 +196,15 @@ def compare(claims: DataFrame, responses: DataFrame) -> DataFrame:
     ValueError
         A claim names a variable that is not there or a filter that cannot be read; names it.
     """
-    rows = []
-    computed: dict[str, float] = {}
+    found: dict[str, Found] = {}
     for _, claim in claims.iterrows():
         try:
-            value, n = _compute(claim, responses)
+            found[claim["id"]] = _compute(claim, responses)
         except (KeyError, SyntaxError, pd.errors.UndefinedVariableError, ValueError) as error:
             what = f"The published claim {claim['id']!r} cannot be computed"
             raise ValueError(f"{what}: {error}") from error
-        computed[claim["id"]] = value
-        rows.append({**claim, "computed": value, "n": n})
-    register = pd.DataFrame(rows)
+    computed = {name: value for name, (value, _) in found.items()}
+    register = claims.assign(computed=[*computed.values()], n=[n for _, n in found.values()])
     accepted = [limits(claim, computed) for _, claim in register.iterrows()]
     lower, upper, closed = map(np.array, zip(*accepted, strict=True))
     printed = register["comparator"].isin(["equals", "rank"])
@@ -231,54 +216,42 @@ def compare(claims: DataFrame, responses: DataFrame) -> DataFrame:
     return register.assign(lower=lower, upper=upper, difference=difference, holds=holds)
 
 
-def _compute(claim: Series, responses: DataFrame) -> tuple[float, int]:
-    """The statistic of a claim, or its place in the order, and the respondents behind it."""
+def _compute(claim: Series, responses: DataFrame) -> Found:
+    """The statistic of a claim, or its place in the order, and the respondents behind it.
+
+    The place is that of the worst placed of those that the claim is of. Equal scores count against
+    them, so that a tie is never a first place; NaN if one of the scores is.
+    """
     rows = responses.query(claim["filter"]) if claim["filter"] else responses
-    variables, codes = split(claim["variables"]), [float(c) for c in split(claim["codes"])]
-    statistic = STATISTICS[claim["statistic"]]
+    name, variables, chosen = claim["statistic"], split(claim["variables"]), split(claim["codes"])
+    codes = [float(code) for code in chosen]
     if claim["comparator"] not in ORDERINGS:
-        return statistic(rows, variables, codes)
+        return statistic(name, rows, variables, codes)
     among = split(claim["among"])
     if all(map(_is_code, among)):  # the order of the codes of one variable
-        scores = {unit: statistic(rows, variables, [float(unit)])[0] for unit in among}
-        chosen = split(claim["codes"])
+        found = [statistic(name, rows, variables, [float(unit)]) for unit in among]
     else:
-        scores = {unit: statistic(rows, [unit], codes)[0] for unit in among}
-        chosen = variables
-    n = statistic(rows, variables[:1], codes)[1]
-    return _place(scores, chosen, from_below=claim["comparator"] == "smallest"), n
-
-
-def _place(scores: dict[str, float], chosen: list[str], from_below: bool) -> float:
-    """Place of the worst placed of `chosen`; NaN if one of the scores is.
-
-    Equal scores count against `chosen`, so that a tie is never a first place.
-    """
-    if any(np.isnan(score) for score in scores.values()):
-        return np.nan
-    sign = -1 if from_below else 1
-    others = {unit: sign * score for unit, score in scores.items() if unit not in chosen}
-    worst = min(sign * scores[unit] for unit in chosen)
-    return float(len(chosen) + sum(score >= worst for score in others.values()))
+        found, chosen = [statistic(name, rows, [unit], codes) for unit in among], variables
+    scores = Series([value for value, _ in found], index=among)
+    scores *= -1 if claim["comparator"] == "smallest" else 1
+    above = (scores.drop(chosen) >= scores[chosen].min()).sum()
+    place = np.nan if scores.isna().any() else float(len(chosen) + above)
+    return place, statistic(name, rows, variables[:1], codes)[1]
 
 
 def limits(claim: Series, computed: dict[str, float]) -> tuple[float, float, bool]:
     """What the computed value had to lie in: lower, upper, and do the ends belong to it?"""
     value, comparator = claim["value"], claim["comparator"]
-    if comparator == "equals":
-        half = 0.5 * 10.0 ** -claim["decimals"]
-        return value - half, value + half, True
-    if comparator == "between":
-        return value, claim["value_high"], False
+    half = 0.5 * 10.0 ** -claim["decimals"]
     than = [computed[i] for i in split(claim["than"])] or [value]
-    if comparator == "greater":
-        return float(np.max(than)), np.inf, False
-    if comparator == "less":
-        return -np.inf, float(np.min(than)), False
-    if comparator == "top":
-        return 1.0, value, True
     place = value if comparator == "rank" else 1.0
-    return place, place, True
+    return {
+        "equals": (value - half, value + half, True),
+        "between": (value, claim["value_high"], False),
+        "greater": (float(np.max(than)), np.inf, False),
+        "less": (-np.inf, float(np.min(than)), False),
+        "top": (1.0, value, True),
+    }.get(comparator, (place, place, True))
 
 
 def split(joined: str) -> list[str]:
@@ -290,92 +263,41 @@ def _is_code(text: str) -> bool:
     return text.removeprefix("-").isdigit()
 
 
-# --- statistics: (rows, variables, codes) -> (value, n) ----------------------------------------
+# --- statistics ----------------------------------------------------------------------------------
 
 
-def _n_rows(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Respondents."""
-    return float(len(rows)), len(rows)
+def statistic(
+    name: str, rows: DataFrame, variables: list[str], codes: Sequence[float] = ()
+) -> Found:
+    """One of `STATISTICS`, NaN where nobody answered, and the number of respondents behind it."""
+    match name:
+        case "n_rows":
+            return float(len(rows)), len(rows)
+        case "n_answering":
+            n = int(rows[variables].notna().any(axis=1).sum())
+            return float(n), n
+        case "n_items":
+            return float(rows[variables].notna().any().sum()), len(rows)
+        case "percent":
+            return _mean(rows[variables[0]].dropna().isin(codes), 100.0)
+        case "percent_of_rows":
+            return _mean(rows[variables[0]].isin(codes), 100.0)
+        case "mean":
+            return _mean(rows[variables[0]].dropna())
+        case "scale_mean":
+            enough = rows[variables].notna().mean(axis=1) >= 0.5
+            return _mean(rows.loc[enough, variables].mean(axis=1))
+        case "alpha":
+            alpha = cronbach_alpha(rows[variables])
+            return float(alpha.alpha), int(alpha.n_used)
+        case "max_gap":
+            pairs = [pair.split(">") for pair in variables]
+            found = [_mean((rows[second] - rows[first]).dropna()) for first, second in pairs]
+        case _:  # min_percent and max_percent
+            found = [statistic("percent", rows, [variable], codes) for variable in variables]
+    extreme = np.argmin if name == "min_percent" else np.argmax
+    return found[extreme([value for value, _ in found])]  # a NaN is found first
 
 
-def _n_answering(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Respondents with an answer on at least one of the variables."""
-    n = int(rows[variables].notna().any(axis=1).sum())
-    return float(n), n
-
-
-def _n_items(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Variables that have answers."""
-    return float(rows[variables].notna().any().sum()), len(rows)
-
-
-def _percent(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Per cent of the answers on one variable that have one of the codes."""
-    valid = rows[variables[0]].dropna()
-    return (100.0 * valid.isin(codes).mean() if len(valid) else np.nan), len(valid)
-
-
-def _percent_of_rows(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Per cent of all respondents, whether they were asked or not."""
-    return (100.0 * rows[variables[0]].isin(codes).mean() if len(rows) else np.nan), len(rows)
-
-
-def _min_percent(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """The smallest of the percentages of the variables; NaN if one of them is."""
-    return _extreme(rows, variables, codes, np.argmin)
-
-
-def _max_percent(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """The largest of the percentages of the variables; NaN if one of them is."""
-    return _extreme(rows, variables, codes, np.argmax)
-
-
-def _extreme(rows: DataFrame, variables: list[str], codes: list[float], which: Callable) -> Found:
-    shares = [_percent(rows, [variable], codes) for variable in variables]
-    return shares[which([share for share, _ in shares])]  # argmin and argmax find a NaN first
-
-
-def _mean(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Mean of the answers on one variable."""
-    valid = rows[variables[0]].dropna()
-    return (float(valid.mean()) if len(valid) else np.nan), len(valid)
-
-
-def _scale_mean(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Mean of the scores: means of the answered items of those who answered half of them."""
-    enough = rows[variables].notna().mean(axis=1) >= 0.5
-    scores = rows.loc[enough, variables].mean(axis=1)
-    return (float(scores.mean()) if len(scores) else np.nan), len(scores)
-
-
-def _alpha(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Cronbach's alpha (raw) of those who answered every item."""
-    alpha = cronbach_alpha(rows[variables])
-    return float(alpha.alpha), int(alpha.n_used)
-
-
-def _max_gap(rows: DataFrame, variables: list[str], codes: list[float]) -> Found:
-    """Largest of the mean differences, second minus first of a pair, of those who answered both."""
-    gaps = []
-    for pair in variables:
-        first, second = pair.split(">")
-        both = rows[[first, second]].dropna()
-        gap = float((both[second] - both[first]).mean()) if len(both) else np.nan
-        gaps.append((gap, len(both)))
-    unknown = [pair for pair in gaps if np.isnan(pair[0])]
-    return unknown[0] if unknown else max(gaps)
-
-
-STATISTICS: dict[str, Callable[[DataFrame, list[str], list[float]], Found]] = {
-    "n_rows": _n_rows,
-    "n_answering": _n_answering,
-    "n_items": _n_items,
-    "percent": _percent,
-    "percent_of_rows": _percent_of_rows,
-    "min_percent": _min_percent,
-    "max_percent": _max_percent,
-    "mean": _mean,
-    "scale_mean": _scale_mean,
-    "alpha": _alpha,
-    "max_gap": _max_gap,
-}
+def _mean(of: Series, times: float = 1.0) -> Found:
+    return times * float(of.mean()), len(of)
