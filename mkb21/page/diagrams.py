@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse, FancyArrowPatch, Rectangle
-from matplotlib.path import Path
+from matplotlib.patches import Rectangle
 from pandas import DataFrame
 
 from mkb21.page.figures import (
@@ -34,7 +33,14 @@ from mkb21.page.figures import (
 )
 from mkb21.page.numerals import interval, number, p_equals, short
 from mkb21.page.words import section
-from semfit.results.geometry import label_spots, route
+from semfit.results.geometry import (
+    draw_arrow,
+    draw_label,
+    draw_node,
+    label_spots,
+    longest_ways,
+    route,
+)
 
 PANELS = {  # kind of claim -> its statistics
     "percentages": ("percent", "percent_of_rows", "min_percent", "max_percent"),
@@ -73,38 +79,19 @@ def flow(frame: DataFrame, labels: dict, language: str, title: str = "") -> Figu
     tops = np.append(0, (heights + 0.2).cumsum()[:-1]) + 0.02
     figure, axes = sheet(FULL, tops[-1] + heights[-1] + 0.04, title)
     spine = 1.55
-    axes.add_patch(_arrow([(spine, tops[0] + heights[0]), (spine, tops[-1])]))
+    draw_arrow(axes, [(spine, tops[0] + heights[0]), (spine, tops[-1])], width=0.8, color=INK)
     for position, (text, top, height) in enumerate(zip(texts, tops, heights, strict=True)):
         middle = top + height / 2
         if position in (0, last):
-            _box(axes, text, (spine, middle, 2.6, height))
+            draw_node(axes, text, (spine, middle, 2.6, height, False), NORMAL, INK)
             continue
-        axes.add_patch(_arrow([(spine, middle), (2.9, middle)]))
-        _box(axes, text, (4.75, middle, 3.7, height))
+        draw_arrow(axes, [(spine, middle), (2.9, middle)], width=0.8, color=INK)
+        draw_node(axes, text, (4.75, middle, 3.7, height, False), NORMAL, INK)
         if position < last - 1:
             left = f"n = {number(rows.at[position, 'remaining'], 0, language)}"
             how: Look = {"ha": "right", "va": "center", "fontsize": SMALL}
             axes.text(spine - 0.08, top + height + 0.1, left, **how)
     return figure
-
-
-def _box(axes: Axes, text: str, place: tuple, latent: bool = False, size: int = NORMAL) -> None:
-    """A rectangle, or an ellipse if latent, at a place (x, y, width, height), with a text in it."""
-    x, y, width, height = place
-    how: Look = {"facecolor": "white", "edgecolor": INK, "linewidth": 0.9, "zorder": 3}
-    if latent:
-        axes.add_patch(Ellipse((x, y), width, height, **how))
-    else:
-        axes.add_patch(Rectangle((x - width / 2, y - height / 2), width, height, **how))
-    axes.text(x, y, text, ha="center", va="center", fontsize=size, zorder=4, linespacing=1.15)
-
-
-def _arrow(
-    points: Any, width: float = 0.8, dashed: bool = False, both: bool = False
-) -> FancyArrowPatch:
-    how: Look = {"arrowstyle": "<|-|>" if both else "-|>", "mutation_scale": 6 + 1.8 * width}
-    how |= {"linewidth": width, "linestyle": (0, (4, 2.5)) if dashed else "-", "color": INK}
-    return FancyArrowPatch(path=Path(points), **how, zorder=2)
 
 
 # --- published against computed ------------------------------------------------------------------
@@ -250,18 +237,16 @@ def path_diagram(
     listed = heading + 0.12 + (row + 0.04) * len(names) if len(table) else 0
     caption = words["paths"] + (words["shapes"] if latent else "")
     figure, axes = sheet(FULL, bottom + listed, title, caption)
-    for node, (*place, is_latent) in shapes.items():
-        _box(axes, wrap(label(node, labels), 0.8 * place[2]), tuple(place), is_latent)
+    for node, shape in shapes.items():
+        draw_node(axes, wrap(label(node, labels), 0.8 * shape[2]), shape, NORMAL, INK)
     routes = [route(cause, effect, op, shapes, WIDE) for cause, effect, op in arrows]
     texts = [_coefficient(row, language) for row in drawn.itertuples()]
     spots = label_spots(routes, texts, shapes, _label_size)
     for row, points, text, spot in zip(drawn.itertuples(), routes, texts, spots, strict=True):
         weak = getattr(row, "p", np.nan) >= 0.05
         width = 0.6 + 3 * min(abs(row.std_all), 1)
-        axes.add_patch(_arrow(points, width, weak, both=row.op == "~~"))
-        how: Look = {"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.1}
-        how["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-        axes.text(spot[0], spot[1], text, **how, zorder=5)
+        draw_arrow(axes, points, row.op == "~~", weak, width, INK)
+        draw_label(axes, text, spot, SMALL)
     if len(table):
         _covariates(axes, table, labels, bottom, words["covariates"], language)
     return figure
@@ -306,10 +291,7 @@ def layered(nodes: list[str], edges: list[tuple[str, str]]) -> dict[str, tuple[i
     (two nodes stand side by side).
     Paths that run in a circle are a `ValueError`.
     """
-    column = dict.fromkeys(nodes, 0)
-    for _ in nodes:
-        for cause, effect in edges:
-            column[effect] = max(column[effect], column[cause] + 1)
+    column = longest_ways(nodes, edges)
     if any(column[effect] <= column[cause] for cause, effect in edges):
         raise ValueError("The paths run in a circle: give `layout`.")
     columns = [[n for n in nodes if column[n] == c] for c in range(max(column.values()) + 1)]
@@ -380,7 +362,7 @@ def _covariates(
     between = " " if across >= 1.2 else "\n"
     for line, (covariate, text) in enumerate(names.items()):
         y = top + above + 0.08 + (row + 0.04) * line + row / 2
-        _box(axes, text, (NAMES / 2, y, NAMES - 0.1, row), size=SMALL)
+        draw_node(axes, text, (NAMES / 2, y, NAMES - 0.1, row, False), SMALL, INK)
         for path in table[table["rhs"] == covariate].itertuples():
             shown = _coefficient(path, language, between)
             axes.text(columns[path.lhs], y, shown, ha="center", **how)

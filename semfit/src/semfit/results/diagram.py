@@ -11,7 +11,15 @@ import pandas as pd
 
 from semfit.fitting.fitting import Fit
 from semfit.fitting.requirements import check_solution
-from semfit.results.geometry import Shape, label_spots, route
+from semfit.results.geometry import (
+    Shape,
+    draw_arrow,
+    draw_label,
+    draw_node,
+    label_spots,
+    longest_ways,
+    route,
+)
 from semfit.results.moments import place_of
 from semfit.results.numerals import number
 
@@ -65,15 +73,14 @@ def plot(fit: Fit, group: str | None = None, ax: Any = None) -> Any:
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     ax.set_axis_off()
     for name, shape in shapes.items():
-        _draw_node(ax, name, shape)
+        draw_node(ax, name, shape)
     texts = [number(value, 2) for value in rows["std_all"]]
     spots = label_spots(
         [r[::4] for r in routes], texts, shapes, lambda text: (0.075 * len(text), 0.15)
     )
     for row, points, text, spot in zip(rows.itertuples(), routes, texts, spots, strict=True):
-        _draw_arrow(ax, points, row.op == "~~", row.p >= WEAK)
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-        ax.text(*spot, text, ha="center", va="center", fontsize=8, bbox=box, zorder=5)
+        draw_arrow(ax, points, row.op == "~~", row.p >= WEAK)
+        draw_label(ax, text, spot)
     if label:
         ax.set_title(label, fontsize=10)
     return ax
@@ -150,11 +157,7 @@ def _columns(inner: list[str], rows: pd.DataFrame) -> list[list[str]]:
     """Return the nodes of each column: the longest way to a node; circles are left as they are."""
     edges = rows[(rows["op"] != "~~") & rows["cause"].isin(inner) & rows["effect"].isin(inner)]
     pairs = list(zip(edges["cause"], edges["effect"], strict=True))
-    column = dict.fromkeys(inner, 0)
-    for _ in inner:
-        for cause, effect in pairs:
-            if column[cause] + 1 < len(inner):
-                column[effect] = max(column[effect], column[cause] + 1)
+    column = longest_ways(inner, pairs)
     used = sorted(set(column.values()))
     columns = [[name for name in inner if column[name] == place] for place in used]
     for before, members in pairwise(columns):
@@ -244,29 +247,3 @@ def _extent(shapes: dict[str, Shape], routes: list[np.ndarray]) -> np.ndarray:
     corners = [boxes[:, :2] - boxes[:, 2:4] / 2, boxes[:, :2] + boxes[:, 2:4] / 2]
     points = np.concatenate([*corners, *routes])
     return np.concatenate([points.min(axis=0) - MARGIN, points.max(axis=0) + MARGIN])
-
-
-# ---- drawing -------------------------------------------------------------------------------------
-
-
-def _draw_node(ax: Any, name: str, shape: Shape) -> None:
-    from matplotlib.patches import Ellipse, Rectangle
-
-    x, y, width, height, latent = shape
-    look: dict[str, Any] = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.9}
-    corner = (x - width / 2, y - height / 2)
-    patch: Any = Rectangle(corner, width, height, **look)
-    if latent:
-        patch = Ellipse((x, y), width, height, **look)
-    patch.set_zorder(3)
-    ax.add_patch(patch)
-    ax.text(x, y, name, ha="center", va="center", fontsize=9, zorder=4)
-
-
-def _draw_arrow(ax: Any, points: np.ndarray, both: bool, weak: bool) -> None:
-    from matplotlib.patches import FancyArrowPatch
-    from matplotlib.path import Path
-
-    look: dict[str, Any] = {"arrowstyle": "<|-|>" if both else "-|>", "mutation_scale": 8}
-    look |= {"linestyle": (0, (4, 2.5)) if weak else "-", "linewidth": 0.9, "color": "black"}
-    ax.add_patch(FancyArrowPatch(path=Path(points), zorder=2, shrinkA=0, shrinkB=0, **look))

@@ -1,4 +1,4 @@
-"""Arrows between nodes on a sheet, and where their labels stand; lengths are inches."""
+"""Nodes on a sheet, arrows between them, and where their labels stand; lengths are inches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import numpy as np
 
 Shape: TypeAlias = tuple[float, float, float, float, bool]  # x, y, width, height, is it an ellipse?
 BENDS = (0.2, -0.2, 0.35, -0.35, 0.5, -0.5)
+
+
+def longest_ways(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """Return the number of steps to each node along pairs (cause, effect); circles are cut."""
+    steps = dict.fromkeys(nodes, 0)
+    for _ in nodes:
+        for cause, effect in edges:
+            if steps[cause] + 1 < len(nodes):
+                steps[effect] = max(steps[effect], steps[cause] + 1)
+    return steps
 
 
 def within(points: np.ndarray, shape: Shape, margin: float = 0.0) -> np.ndarray:
@@ -82,3 +92,43 @@ def rectangle(centre: Any, size: Any) -> np.ndarray:
 def overlap(first: np.ndarray, second: np.ndarray) -> bool:
     """Tell whether two rectangles do."""
     return bool((first[0] < second[1]).all() and (second[0] < first[1]).all())
+
+
+def draw_node(ax: Any, text: str, shape: Shape, size: int = 9, color: str = "black") -> None:
+    """Draw a node with its name in it."""
+    from matplotlib.patches import Ellipse, Rectangle
+
+    x, y, width, height, ellipse = shape
+    look: dict[str, Any] = {"facecolor": "white", "edgecolor": color, "linewidth": 0.9, "zorder": 3}
+    corner = (x - width / 2, y - height / 2)
+    box = (
+        Ellipse((x, y), width, height, **look)
+        if ellipse
+        else Rectangle(corner, width, height, **look)
+    )
+    ax.add_patch(box)
+    ax.text(x, y, text, ha="center", va="center", fontsize=size, zorder=4, linespacing=1.15)
+
+
+def draw_arrow(
+    ax: Any,
+    points: Any,
+    both: bool = False,
+    weak: bool = False,
+    width: float = 0.9,
+    color: str = "black",
+) -> None:
+    """Draw an arrow along these points: with two heads if `both`, dashed if `weak`."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    look: dict[str, Any] = {"arrowstyle": "<|-|>" if both else "-|>", "color": color, "zorder": 2}
+    look |= {"linestyle": (0, (4, 2.5)) if weak else "-", "linewidth": width}
+    ax.add_patch(FancyArrowPatch(path=Path(points), mutation_scale=6 + 1.8 * width, **look))
+
+
+def draw_label(ax: Any, text: str, spot: np.ndarray, size: int = 8) -> None:
+    """Draw the label of an arrow on a white ground."""
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size, "linespacing": 1.1}
+    look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    ax.text(*spot, text, **look, zorder=5)
