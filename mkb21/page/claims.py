@@ -7,6 +7,7 @@ import re
 import numpy as np
 from pandas import DataFrame
 
+from mkb21.page.numerals import published
 from mkb21.page.words import section
 from mkb21.survey.instrument import Instrument
 from mkb21.survey.published import split
@@ -20,29 +21,23 @@ def as_text(register: DataFrame, language: str = "en") -> list[str]:
     words = section("claims", language)
     found = []
     for row in register.itertuples():
-        value = _printed(row.value, row.decimals, language)
-        if row.comparator in ("greater", "less"):
-            than = value or ", ".join(split(row.than))
-            found.append(f"{'>' if row.comparator == 'greater' else '<'} {than}")
-        elif row.comparator == "between":
-            found.append(f"{value} – {_printed(row.value_high, row.decimals, language)}")
-        elif row.comparator == "equals":
-            found.append(value)
-        else:
-            place = f"{words[row.comparator]} {value}".strip()
-            found.append(f"{place} {words['of']} {len(split(row.among))}")
+        value, high = (
+            "" if np.isnan(x) else published(x, row.decimals, language)
+            for x in (row.value, row.value_high)
+        )
+        place = f"{words.get(row.comparator)} {value}".strip()
+        text = {
+            "greater": f"> {value or ', '.join(split(row.than))}",
+            "less": f"< {value or ', '.join(split(row.than))}",
+            "between": f"{value} – {high}",
+            "equals": value,
+        }
+        found.append(text.get(row.comparator, f"{place} {words['of']} {len(split(row.among))}"))
     return found
 
 
 def labels(claims: DataFrame, questions: Instrument, language: str = "en") -> dict[str, str]:
-    """What each claim is about, in words: id -> "7 Twitter: weekly – continuously".
-
-    Parameters
-    ----------
-    claims : DataFrame
-        As `read` gives them.
-    questions : Instrument
-    """
+    """What each claim is about, in words: id -> "7 Twitter: weekly – continuously"."""
     words = section("claims", language)
     found = {}
     for row in claims.itertuples():
@@ -54,12 +49,11 @@ def labels(claims: DataFrame, questions: Instrument, language: str = "en") -> di
             about.append(chosen[0] if len(chosen) == 1 else f"{chosen[0]} – {chosen[-1]}")
         kind = words.get(row.statistic, "")
         if row.statistic.startswith("n_"):
-            about = [f"{kind} {': '.join(about)}".strip()]
-            kind = (
-                _filter_words(row.filter, questions, language) if row.statistic == "n_rows" else ""
-            )
-        start, end = row.figure, f" ({kind})" if kind else ""
-        found[row.id] = f"{start} {': '.join(about)}{end}".strip()
+            about, kind = [f"{kind} {': '.join(about)}".strip()], ""
+        if row.statistic == "n_rows":
+            kind = _filter_words(row.filter, questions, language)
+        end = f" ({kind})" if kind else ""
+        found[row.id] = f"{row.figure} {': '.join(about)}{end}".strip()
     return found
 
 
@@ -70,10 +64,3 @@ def _filter_words(condition: str, questions: Instrument, language: str) -> str:
         return condition
     name, code = simple[1], int(simple[2])
     return f"{questions.label(name, language)}: {questions.codes(name, language)[code]}"
-
-
-def _printed(value: float, decimals: float, language: str) -> str:
-    if np.isnan(value):
-        return ""
-    text = f"{value:g}" if np.isnan(decimals) else f"{value:.{int(decimals)}f}"
-    return text.replace(".", ",") if language == "nl" else text

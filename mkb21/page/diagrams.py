@@ -31,7 +31,7 @@ from mkb21.page.figures import (
     text_width,
     wrap,
 )
-from mkb21.page.numerals import interval, number, p_equals, short
+from mkb21.page.numerals import interval, number, p_equals, published, short
 from mkb21.page.words import section
 from semfit.results.geometry import (
     draw_arrow,
@@ -178,10 +178,7 @@ def _printed(row: Any, unit: str, language: str) -> str:
     if row.comparator in ORDERS:
         sign = {"top": "≤ ", "smallest": "↑ "}.get(row.comparator, "")
         return sign + number(row.upper, 0, language)
-    decimals = getattr(row, "decimals", np.nan)
-    if np.isfinite(decimals):
-        return number(row.value, int(decimals), language) + unit
-    return short(row.value, 3, language) + unit
+    return published(row.value, getattr(row, "decimals", np.nan), language) + unit
 
 
 def _limits(part: DataFrame, name: str) -> tuple[float, float]:

@@ -35,6 +35,11 @@ def short(value: float, decimals: int, language: str) -> str:
     return re.sub(r"[.,]?0+$", "", text) if decimals else text
 
 
+def published(value: float, decimals: float, language: str) -> str:
+    """A number as it was printed; where its decimals are not known (NaN) as short as it is."""
+    return short(value, 3, language) if isnan(decimals) else number(value, int(decimals), language)
+
+
 def fraction(value: float, decimals: int, language: str) -> str:
     """A number that is at most about 1, without its leading zero: ".95"."""
     return re.sub(r"^(−?)0(?=[.,])", r"\1", number(value, decimals, language))

@@ -251,8 +251,7 @@ def _check_paths(assumptions: Assumptions, wave: Wave, source: SourceFile) -> No
             here = ("model", "correlation", name)
             if not {name, other} <= set(model.non_users):
                 source.fault(here, f"{name} and {other} are not both under non_users")
-            elif not -1 < r < 1:
-                source.fault(here, f"a correlation of {r:g} is not between -1 and 1")
+            _check_size(r, f"a correlation of {r:g}", here, source)
 
 
 def _check_loadings(assumptions: Assumptions, wave: Wave, source: SourceFile) -> None:
@@ -268,17 +267,17 @@ def _check_loadings(assumptions: Assumptions, wave: Wave, source: SourceFile) ->
                 source.unknown(here, "item", name, wave.items)
             if times[name] > 1:
                 source.fault(here, f"{name} has {times[name]} loadings")
-            if not -1 < loading < 1:
-                source.fault(here, f"the loading {loading:g} of {name} is not between -1 and 1")
+            _check_size(loading, f"the loading {loading:g} of {name}", here, source)
         known |= set(loadings)
-    named = [(("model", "paired_dimensions", k), p) for k, p in enumerate(model.paired_dimensions)]
-    named += [(("model", "paired_items", k), p) for k, p in enumerate(model.paired_items)]
-    named += [(("model", "doublets", k), (a, b)) for k, (a, b, _) in enumerate(model.doublets)]
-    for place, pair in named:
-        for name in pair:
-            if name not in times:
-                source.fault(place, f"{name} has no loading")
-    for position, (_, _, r) in enumerate(model.doublets):
-        if not -1 < r < 1:
-            reason = f"a correlation of {r:g} is not between -1 and 1"
-            source.fault(("model", "doublets", position), reason)
+    for part in ("paired_dimensions", "paired_items", "doublets"):
+        for position, (first, second, *rest) in enumerate(getattr(model, part)):
+            at = ("model", part, position)
+            for name in {first, second} - set(times):
+                source.fault(at, f"{name} has no loading")
+            for r in rest:
+                _check_size(r, f"a correlation of {r:g}", at, source)
+
+
+def _check_size(value: float, what: str, place: tuple, source: SourceFile) -> None:
+    if not -1 < value < 1:
+        source.fault(place, f"{what} is not between -1 and 1")

@@ -47,14 +47,12 @@ def simulate(
 
     Parameters
     ----------
-    wave, assumptions : as loaded
     claims : pandas.DataFrame
         As `published.read` gives them.
     seed : int, optional
         Default: the seed in the assumptions.
     times : int
-        So many times the published number of respondents, in the same proportions, to see the
-        planted model sharply.
+        So many times the published number of respondents, to see the planted model sharply.
 
     Raises
     ------
@@ -85,19 +83,19 @@ def _answers(plan: Plan) -> DataFrame:
     for item in (i for i in plan.missing if i not in traits):
         hasty = plan.draws(f"fast {item}").standard_normal(len(plan.fast))
         scores[item][plan.fast] = hasty  # who answers too fast answers at random
-    parts = [traits]
-    for name in plan.instrument.blocks:
-        items = [i for i in plan.instrument.block(name) if i in plan.missing and i not in traits]
-        if items:
-            parts.append(block_answers(plan, items, scores))
+    asked = {
+        b: [i for i in plan.instrument.block(b) if i in plan.missing]
+        for b in plan.instrument.blocks
+    }
+    rest = [[i for i in items if i not in traits] for items in asked.values()]
+    parts = [traits, *(block_answers(plan, items, scores) for items in rest if items)]
     values = pd.concat(parts, axis=1)[list(plan.missing)]
     everybody = np.ones(plan.n, bool)
     each = [("frequency", 2, plan.user)]  # a user uses at least one medium
     each += [("reasons", 1, ~plan.user), ("manager", 1, everybody)]
     for block, reached, who in each:
-        items = [i for i in plan.instrument.block(block) if i in values]
-        rng = plan.draws(f"at least one {block}")
-        if items:
+        if items := asked.get(block):
+            rng = plan.draws(f"at least one {block}")
             values[items] = at_least_one(values[items], reached, who, rng)
     return values
 

@@ -38,18 +38,9 @@ def versions() -> dict[str, str]:
 
 
 def origin(project: Project, data: Path, seed: int) -> dict[str, str]:
-    """What someone needs to make a result again.
+    """What someone needs to make a result again: commit, lock and data (checksums), seed.
 
-    Parameters
-    ----------
-    data : Path
-        The file that the result was computed from.
-
-    Returns
-    -------
-    dict
-        commit, lock (checksum of requirements.lock), data (of the file), seed; "" for what there is
-        not.
+    `data` is the file that the result was computed from; "" for what there is not.
     """
     files = {"lock": project.root / "requirements.lock", "data": data}
     sums = {name: checksum(path) if path.is_file() else "" for name, path in files.items()}
