@@ -270,9 +270,8 @@ def structural(estimates: DataFrame) -> tuple[DataFrame, DataFrame, set[str]]:
     rows = checked(estimates, ["lhs", "op", "rhs", "std_all"])
     latent = set(rows.loc[rows["op"] == "=~", "lhs"])
     paths = checked(rows[rows["op"] == "~"], [], ["std_all"])
-    nodes = set(paths["lhs"]) | set(paths["rhs"])
-    between = (rows["op"] == "~~") & (rows["lhs"] != rows["rhs"])
-    covariances = rows[between & rows["lhs"].isin(nodes) & rows["rhs"].isin(nodes)]
+    within = rows[["lhs", "rhs"]].isin({*paths["lhs"], *paths["rhs"]}).all(axis=1)
+    covariances = rows[(rows["op"] == "~~") & (rows["lhs"] != rows["rhs"]) & within]
     covariances = checked(covariances, [], ["std_all"]) if len(covariances) else covariances
     twice = paths[paths.duplicated(["lhs", "rhs"])]
     if len(twice):

@@ -12,7 +12,7 @@ from typing import Any
 
 import great_tables
 import pandas as pd
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from mkb21.page.numerals import (  # noqa: F401  notebooks ask for them here
     UNDEFINED,
@@ -75,10 +75,9 @@ class Display:
             table = table.cols_align("right" if right else "left", columns=name)
         for note in self.notes:
             table = table.tab_source_note(note)
-        look: dict[str, Any] = {f"{rule}_color": "black" for rule in RULES} | {
-            "heading_align": "left"
-        }
-        look |= {"table_font_size": "14px", "table_body_hlines_style": "none"}
+        look: dict[str, Any] = {f"{rule}_color": "black" for rule in RULES}
+        look |= {"heading_align": "left", "table_font_size": "14px"}
+        look |= {"table_body_hlines_style": "none"}
         css = f"#{stable} td {{ font-variant-numeric: tabular-nums; }}"
         css += f"#{stable} td.gt_right {{ white-space: nowrap; }}"
         return table.tab_options(**look).opt_css(css).as_raw_html()
@@ -147,26 +146,22 @@ def _column(frame: DataFrame, key: Key, form: str, language: str) -> list[str]:
         raise ValueError(f"{key!r} with {form!r}: an interval, and only that, needs two columns.")
     if kind == "text":
         return [UNDEFINED if pd.isna(value) else str(value) for value in frame[key]]
-    values = [_numbers(frame, name) for name in names]
-    known = values[0].dropna()
+    try:
+        values = frame[list(names)].astype("float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{key!r} is shown as numbers but holds text: {error}") from None
+    first, known = values.iloc[:, 0], values.iloc[:, 0].dropna()
     if kind == "integer" and (known % 1 != 0).any():
         raise ValueError(f"{key!r} holds numbers that are not whole: use decimals1 or more.")
     if kind == "bool" and not known.isin([0, 1]).all():
         raise ValueError(f"{key!r} is shown as yes or no but holds other numbers.")
     if kind == "bool":
         words = section("cells", language)
-        return [UNDEFINED if pd.isna(v) else words["yes" if v else "no"] for v in values[0]]
+        return [UNDEFINED if pd.isna(v) else words["yes" if v else "no"] for v in first]
     if kind == "p":
-        return [p_value(value, language) for value in values[0]]
+        return [p_value(value, language) for value in first]
     function: Any = {"interval": interval, "percent": percent}.get(kind, number)
-    return [function(*row, decimals, language) for row in zip(*values, strict=True)]
-
-
-def _numbers(frame: DataFrame, name: str) -> Series:
-    try:
-        return frame[name].astype("float64")
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name!r} is shown as numbers but holds text: {error}") from None
+    return [function(*row, decimals, language) for row in values.itertuples(index=False)]
 
 
 def write_csv(frame: DataFrame, path: str | Path) -> Path:

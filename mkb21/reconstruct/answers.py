@@ -29,17 +29,13 @@ def block_answers(plan: Plan, items: list[str], scores: Scores) -> DataFrame:
 
 
 def _tuned_block(plan: Plan, items: list[str], scores: Scores, printed: DataFrame) -> DataFrame:
-    """Answers with the published scale mean and alpha.
-
-    First the assumed means of all items are shifted until the scale has its mean; from then on the
-    number of each answer is fixed. Then each item gets more (or, below zero, less) of its unique
-    part: the more, the lower alpha. That share is halved in on, and then varied item by item, as
-    alpha of whole answers moves in small jumps.
-    """
+    """Answers with the published scale mean and alpha."""
     unique = unique_parts(plan)
     loadings = {i: b for f in plan.assumptions.model.loadings.values() for i, b in f.items()}
     noise = {item: np.sqrt(1 - loadings[item] ** 2) * unique[item] for item in items}
-    shift = _shift(plan, items, scores, printed)
+    shift = _shift(plan, items, scores, printed)  # from now on the number of each answer is fixed
+    # the more an item gets of its unique part, the lower alpha: that share is halved in on, and
+    # then varied item by item, as alpha of whole answers moves in small jumps
     low, high = -1.0, 3.0
     for step in range(200):
         shares = Series((low + high) / 2, index=items)

@@ -63,11 +63,7 @@ def _check_claims(sample: Sample, instrument: Instrument, claims: DataFrame) -> 
 
 
 def _rows(sample: Sample, wave: Wave, assumptions: Assumptions, draws: Draws) -> DataFrame:
-    """The respondents as text, with everything that does not belong there, by time of start.
-
-    One row per interview: the items, the columns of a survey tool and `kind`, which says why the
-    row is there.
-    """
+    """Interviews as text, by time of start; `kind` says why a row is there."""
     spec = assumptions.export
     kept = _as_text(sample, wave)
     kept["kind"] = np.where(np.isin(kept.index, sample.fast), "fast", "kept")
@@ -178,10 +174,9 @@ def _duplicates(rows: DataFrame, wave: Wave, n: int, rng: Generator) -> DataFram
 
 
 def _stain(rows: DataFrame, sample: Sample, wave: Wave, spec: ExportRows, rng: Generator) -> None:
-    """Cells of respondents that cleaning has to mend, without loss of an answer.
+    """Cells that cleaning has to mend, without loss of an answer.
 
-    Impossible codes where an answer is missing anyway, labels in another spelling, and answers to
-    questions that were not asked.
+    Impossible codes where one is missing anyway, other spellings, answers to what was not asked.
     """
     instrument, missing = wave.instrument, sample.missing
     unsure = [i for i in missing if instrument.scales[instrument.scale_name(i)].dont_know]

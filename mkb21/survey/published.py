@@ -82,10 +82,8 @@ def read(path: Path) -> DataFrame:
     Raises
     ------
     ValueError
-        With every fault of the file: missing columns, a row with too few or too many fields, an id
-        that stands twice, an unknown statistic or comparator, a claim without the value that its
-        comparator needs or the variables and codes that its statistic needs, a value that is not a
-        number.
+        With every fault of the file: missing columns, a row with too few or too many fields, and
+        what is wrong with each claim (`_faults`).
     """
     claims = _table(path)
     text = claims[NUMBERS].replace("", np.nan)
@@ -109,11 +107,8 @@ def read_register(path: Path) -> DataFrame:
 
 
 def _table(path: Path) -> DataFrame:
-    """The file as text; index: the line in the file.
-
-    The csv module tells a row with a field too few or too many, which `pandas.read_csv` fills up.
-    """
-    try:
+    """The file as text; index: the line in it."""
+    try:  # pandas.read_csv would fill up a row with a field too few
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restkey="(too many)", strict=True)
             header = reader.fieldnames or []
@@ -217,11 +212,7 @@ def compare(claims: DataFrame, responses: DataFrame) -> DataFrame:
 
 
 def _compute(claim: Series, responses: DataFrame) -> Found:
-    """The statistic of a claim, or its place in the order, and the respondents behind it.
-
-    The place is that of the worst placed of those that the claim is of. Equal scores count against
-    them, so that a tie is never a first place; NaN if one of the scores is.
-    """
+    """The statistic of a claim, or the worst place of its units in the order; and n behind it."""
     rows = responses.query(claim["filter"]) if claim["filter"] else responses
     name, variables, chosen = claim["statistic"], split(claim["variables"]), split(claim["codes"])
     codes = [float(code) for code in chosen]
@@ -234,6 +225,7 @@ def _compute(claim: Series, responses: DataFrame) -> Found:
         found, chosen = [statistic(name, rows, [unit], codes) for unit in among], variables
     scores = Series([value for value, _ in found], index=among)
     scores *= -1 if claim["comparator"] == "smallest" else 1
+    # equal scores of others count as above: a tie is never a first place
     above = (scores.drop(chosen) >= scores[chosen].min()).sum()
     place = np.nan if scores.isna().any() else float(len(chosen) + above)
     return place, statistic(name, rows, variables[:1], codes)[1]
