@@ -53,7 +53,7 @@ def test_contrasts_leave_out_listening_and_crises(analysis):
     ways, aims = analysis.contrasts["ways"], analysis.contrasts["aims"]
     assert sorted(ways.interactive + ways.other) == sorted(analysis.questions.block("ways"))
     left_out = {*analysis.questions.block("motivation")} - {*aims.interactive, *aims.other}
-    assert left_out == {"mot_monitoring", *analysis.questions.construct("mot_crisis").items}
+    assert left_out == {"mot_monitoring", *analysis.questions.constructs["mot_crisis"].items}
 
 
 def test_every_question_is_shown_once(analysis):

@@ -236,13 +236,6 @@ class Instrument(Strict):
             raise ValueError(what + closest(name, self.blocks))
         return list(self.blocks[name].items)
 
-    def construct(self, name: str) -> Construct:  # type: ignore[override]  # pydantic's is old
-        """One construct."""
-        if name not in self.constructs:
-            near = closest(name, self.constructs)
-            raise ValueError(f"The instrument has no construct {name!r}.{near}")
-        return self.constructs[name]
-
     def scale_name(self, variable: str) -> str:
         """Name of the answer scale of an item or derived variable; "" for a score."""
         if variable in self.items:
