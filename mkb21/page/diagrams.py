@@ -5,6 +5,7 @@ The rules of `figures` hold here too: tidy frames and labels in, a Figure out, i
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from mkb21.page.figures import (
 )
 from mkb21.page.numerals import interval, number, p_equals, published, short
 from mkb21.page.words import section
+from mkb21.survey.published import ORDERINGS
 from semfit.results.geometry import (
     draw_arrow,
     draw_label,
@@ -48,7 +50,6 @@ PANELS = {  # kind of claim -> its statistics
     "counts": ("n_rows", "n_answering", "n_items"),
 }
 DECIMALS = {"percentages": 1, "counts": 0, "orders": 0, "alpha": 4}  # of what was computed; else 3
-ORDERS = ("largest", "smallest", "rank", "top")
 WIDE = FULL - 2 * PAD
 NAMES = 1.9  # inches for the names of covariates
 
@@ -111,7 +112,7 @@ def claims(register: DataFrame, labels: dict, language: str, title: str = "") ->
     rows["height"] = [high([text]) + 0.035 for text in rows["text"]]
     of = {statistic: panel for panel, known in PANELS.items() for statistic in known}
     panel = rows["statistic"].map(lambda statistic: of.get(statistic, statistic))
-    panels = rows.groupby(panel.mask(rows["comparator"].isin(ORDERS), "orders"), sort=False)
+    panels = rows.groupby(panel.mask(rows["comparator"].isin(ORDERINGS), "orders"), sort=False)
     placed, used = [], [0.0, 0.0]
     for name, part in sorted(panels, key=lambda item: -item[1]["height"].sum()):
         side = int(used[1] < used[0])  # the next panel goes where there is most room
@@ -131,10 +132,7 @@ def _claims_panel(
     axes.text(x, y, words.get(name, name), weight="bold", fontsize=SMALL, va="center")
     low, high = _limits(part, name)
     left, right = x + 1.4, x + 1.78
-
-    def scale(value: float) -> float:
-        return left + (right - left) * (np.clip(value, low, high) - low) / (high - low)
-
+    scale = partial(np.interp, xp=[low, high], fp=[left, right])  # ends where the scale ends
     top = y = y + 0.1
     for row in part.itertuples():
         middle = y + row.height / 2
@@ -175,7 +173,7 @@ def _printed(row: Any, unit: str, language: str) -> str:
     if row.comparator in ("greater", "less"):
         limit, sign = (row.lower, ">") if row.comparator == "greater" else (row.upper, "<")
         return f"{sign} {short(limit, 1 if unit else 2, language)}{unit}"
-    if row.comparator in ORDERS:
+    if row.comparator in ORDERINGS:
         sign = {"top": "≤ ", "smallest": "↑ "}.get(row.comparator, "")
         return sign + number(row.upper, 0, language)
     return published(row.value, getattr(row, "decimals", np.nan), language) + unit
