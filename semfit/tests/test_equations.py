@@ -20,6 +20,8 @@ def test_each_coefficient_has_a_symbol_and_equal_ones_share_it():
     assert table["g"].tolist() == [r"\lambda_{1}", r"\lambda_{2}"]
     assert table["my_outcome"].tolist() == ["h_{1}", "1", r"\text{first label}", "B_{2}"]
     assert table["z9"].tolist() == [r"\text{a}", r"\beta_{1}"]
+    equal = semfit.symbols(semfit.read_model('f =~ x1 + x2 + equal("f=~x2")*x3 + x4'))["symbol"]
+    assert equal.tolist() == ["1", r"\lambda_{1}", r"\lambda_{1}", r"\lambda_{2}"]
 
 
 @pytest.mark.parametrize("terms", [1, 2, 4, 9])
