@@ -276,6 +276,14 @@ def test_bars_keep_the_order_of_a_scale_and_take_codes_of_one_variable():
     assert widths(figure.axes[0]) == [[5, 50, 20]]
 
 
+def test_long_words_are_not_broken_while_there_is_room():
+    frame = shares([11, 77]).drop(columns=["ci_low", "ci_high"])
+    labels = {"v0": "communicatie- of marketingmedewerker", "v1": "directeur/eigenaar"}
+    figure = figures.bars(frame, labels, "nl")
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == ["directeur/eigenaar", "communicatie- of\nmarketingmedewerker"]
+
+
 def test_coefficients_stand_at_the_values_with_their_intervals_in_the_order_of_the_frame():
     figure = figures.coefficients(PATHS, names(3) | WAYS, "nl")
     axes = figure.axes[0]

@@ -75,7 +75,7 @@ def test_items_that_go_together_perfectly_have_no_ordinal_alpha():
 
 @pytest.mark.parametrize("families", [{}, {"one": ["a"]}, {"one": ["a", "b"]}])
 def test_families_of_none_one_and_two_scales(data, families):
-    made, lost = s.families_of(data, ITEMS, families)
+    made, lost = s.families_of(data, ITEMS, families, ITEMS)
     assert lost == [] and {n: list(f) for n, f in made.items()} == families
     own = s.within(reliability.item_dimension_correlations, data, made, least=1)
     size = len(families.get("one", []))
@@ -92,8 +92,14 @@ def test_families_that_cannot_be_compared_are_named(data):
     data.loc[:99, ITEMS["a"]] = np.nan
     data.loc[100:, ITEMS["b"]] = np.nan
     scales = ITEMS | {"e": ["c1", "d1"]}
-    families = {"apart": ["a", "b"], "shared": ["c", "e"], "gone": ["x"], "fine": ["c", "d"]}
-    made, lost = s.families_of(data, scales, families)
+    families = {
+        "apart": ["a", "b"],
+        "shared": ["c", "e"],
+        "other": ["y"],
+        "gone": ["x"],
+        "fine": ["c", "d"],
+    }
+    made, lost = s.families_of(data, scales, families, [*scales, "x"])
     assert list(made) == ["fine"]
     assert lost == [("no_common", ["apart"]), ("shared_items", ["shared"]), ("no_scales", ["gone"])]
 

@@ -245,7 +245,7 @@ def _rows_figure(
     extra: float = 0.0,
 ) -> tuple[Page, Axes]:
     """Figure and axes with one row per text, from top to bottom; room for a legend of `names`."""
-    texts = [wrap(text, 0.36 * width) for text in texts]
+    texts = [wrap(text, 0.37 * width) for text in texts]
     row = max(0.21, high(texts, NORMAL) + 0.06, 0.14 * lines + 0.06)
     legend = high(names) + 0.12 if names else 0
     figure = blank(width, row * len(texts) + 0.2 + extra, title, caption, legend)

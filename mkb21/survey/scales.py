@@ -7,7 +7,7 @@ where there is nothing to tell; what is left out stands beside it, with the reas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -45,11 +45,16 @@ def usable(data: DataFrame, scales: Scales) -> tuple[dict[str, list[str]], LeftO
 
 
 def families_of(
-    data: DataFrame, scales: Scales, families: Mapping[str, list[str]]
+    data: DataFrame, scales: Scales, families: Mapping[str, list[str]], chosen: Iterable[str]
 ) -> tuple[dict[str, dict[str, list[str]]], LeftOut]:
-    """The families with their usable scales, of which each pair is known of some respondents."""
+    """The families of the chosen scales, with those that are usable.
+
+    Each pair of them must be known of some respondents.
+    """
     left, lost = {}, []
     for name, members in families.items():
+        if not {*members} & {*chosen}:
+            continue
         family = {scale: list(scales[scale]) for scale in members if scale in scales}
         if not family:
             lost.append(("no_scales", [name]))
