@@ -89,16 +89,6 @@ class Study:
         said = self.analysis.texts.get(place)
         return Markdown(said[self.language]) if said else None
 
-    @property
-    def users(self) -> DataFrame:
-        """The respondents who use social media."""
-        return self.responses[self.responses["user"] == 1]
-
-    @property
-    def non_users(self) -> DataFrame:
-        """The respondents who do not."""
-        return self.responses[self.responses["user"] == 0]
-
     def model(self, name: str) -> semfit.Model:
         """A structural model: a name in data/models, or the path of a file from the project folder."""
         path = self.project.root / name

@@ -142,7 +142,7 @@ def test_names_of_the_front_door_in_the_readme_exist():
     for code in re.findall(r"`([^`\n]+)`", text_of("README.md")):
         for package, name in re.findall(r"\b(semfit|mkb21|study)\.(\w+)", code):
             named[package].add(name)
-    assert named["study"] >= {"users", "model"} and "fit" in named["semfit"]
+    assert named["study"] >= {"sample", "model"} and "fit" in named["semfit"]
     fields = set(dir(Study)) | set(Study.__annotations__)
     assert named["study"] <= fields
     assert all(hasattr(semfit, name) for name in named["semfit"])

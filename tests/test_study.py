@@ -56,9 +56,10 @@ def test_opens_a_wave_also_where_papermill_made_it_a_number(root):
     ]
 
 
-def test_users_and_non_users_are_all_respondents(root):
+def test_samples_are_names_of_the_analysis_or_queries(root):
     study = mkb21.open("2012", root)
-    assert (len(study.responses), len(study.users), len(study.non_users)) == (314, 256, 58)
+    sizes = [len(study.sample(name)) for name in ("", "users", "non_users", "user == 0")]
+    assert sizes == [314, 256, 58, 58]
     assert list(study.missing["respondent_id"]) == list(study.responses["respondent_id"])
 
 
