@@ -12,12 +12,13 @@ export OPENBLAS_NUM_THREADS = 1
 PIP := $(IN_VENV) pip install --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: help run test test-semfit test-mkb21 test-all check bench docs lab notebooks lock clean
+.PHONY: help run test test-semfit test-mkb21 test-yours test-all check bench docs lab notebooks lock clean
 
 help:
 	@echo "make run        run the notebooks of a wave (WAVE=$(WAVE))"
 	@echo "make test       check the code and run the tests of both packages"
 	@echo "make test-semfit, make test-mkb21: those of one"
+	@echo "make test-yours your changes: own notebooks, models, variants and questions; under two minutes"
 	@echo "make test-all   the same, with the tests that take minutes, and how much of the code they reach"
 	@echo "make docs       the pages of semfit, in semfit/docs/_build/html"
 	@echo "make bench      time the structural model, against R's lavaan where it is there"
@@ -46,8 +47,11 @@ test-semfit: check
 test-mkb21: check
 	@$(IN_VENV) pytest $(TESTS) tests $(ARGS)
 
+test-yours: $(READY)
+	@$(IN_VENV) pytest -m yours tests/test_yours.py $(ARGS)
+
 test-all: check
-	@$(IN_VENV) pytest $(TESTS) -m "" --cov $(ARGS)
+	@$(IN_VENV) pytest $(TESTS) -m "not yours" --cov $(ARGS)
 
 docs: $(READY)
 	@$(IN_VENV) sphinx -W --keep-going -q -b html semfit/docs semfit/docs/_build/html

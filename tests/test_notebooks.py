@@ -25,7 +25,7 @@ from mkb21.run.paths import Project
 from mkb21.survey.instrument import load_wave
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-4]*.ipynb"))  # from 51 on they are one's own
 COMMON = ["wave", "root", "language", "seed"]
 LONGEST_CELL = 20
 LIGHT = {"bootstrap_draws": 0, "group": "", "alternatives": []}
@@ -139,9 +139,9 @@ def test_marked_tables_have_stored_outputs(notebook):
 
 
 def fresh_copy(folder) -> Project:
-    """The project without anything that a run makes."""
+    """The project without anything that a run makes, and without notebooks of one's own."""
     for part in ("data", "notebooks"):
-        ignored = shutil.ignore_patterns("processed", ".ipynb_checkpoints")
+        ignored = shutil.ignore_patterns("processed", ".ipynb_checkpoints", "[5-9]*.ipynb")
         shutil.copytree(ROOT / part, folder / part, ignore=ignored)
     return Project.find(folder)
 
@@ -281,7 +281,7 @@ def test_a_dutch_run_has_dutch_labels_and_the_same_tables(english, dutch):
 
 def test_committed_figures_are_those_of_a_fresh_run(english):
     made = sorted(path.name for path in english.figures("2012").iterdir())
-    committed = sorted(path.name for path in (ROOT / "figures" / "2012").iterdir())
+    committed = sorted(p.name for p in (ROOT / "figures" / "2012").iterdir() if p.name[0] > "9")
     assert made == committed
     for path in english.figures("2012").glob("*.png"):
         from PIL import Image

@@ -126,6 +126,24 @@ class RunResult:
 # --- what was asked -----------------------------------------------------------------------------
 
 
+def prepare(
+    project: Project, wave: str, settings: Settings, variant: str = ""
+) -> list[tuple[Place, list[Notebook], Settings]]:
+    """What `run` would run, and where to: the wave, and a variant after it. Refuses as `run`."""
+    check_wave(project, wave)
+    analysis = load_analysis(project, load_wave(project, wave))
+    notebooks = read_notebooks(project)
+    variant, settings = _variant(analysis, variant, settings)
+    check_settings(notebooks, settings)
+    place = Place(project, wave)
+    _check_plan(place, analysis, settings)
+    if not variant:
+        return [(place, notebooks, settings)]
+    apart = _apart(notebooks, variant, settings)
+    given = settings | {"variant": variant}
+    return [(place, notebooks, {}), (Place(project, wave, variant), apart, given)]
+
+
 def _variant(analysis: Analysis, name: str, settings: Settings) -> tuple[str, Settings]:
     """The name of the variant that is meant, "" for none, and all that it sets."""
     model = str(settings.get("model_file") or "")
@@ -284,23 +302,11 @@ def run(
         A notebook failed: names it, the cell and the error. Earlier results stay as they were.
     """
     started = time.monotonic()
-    check_wave(project, wave)
-    analysis = load_analysis(project, load_wave(project, wave))
-    notebooks = read_notebooks(project)
-    variant, settings = _variant(analysis, variant, settings or {})
-    check_settings(notebooks, settings)
-    place = Place(project, wave)
-    _check_plan(place, analysis, settings)
-    steps = [(place, notebooks, {} if variant else settings)]
-    if variant:
-        settings = settings | {"variant": variant}
-        steps.append(
-            (Place(project, wave, variant), _apart(notebooks, variant, settings), settings)
-        )
+    steps = prepare(project, wave, settings or {}, variant)
     ran, fresh = [], []
     with _only_run(project, wave):
         for place, chosen, given in steps:
-            done = _run_stale(place, chosen, given, force and place.variant == variant)
+            done = _run_stale(place, chosen, given, force and place == steps[-1][0])
             ran += done
             fresh += [notebook.name for notebook in chosen if notebook.name not in done]
     return RunResult(tuple(ran), tuple(fresh), time.monotonic() - started, place)
