@@ -13,6 +13,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from mkb21.run.paths import Project
 
 REPOSITORY = Path(__file__).parents[1]
+PATHS = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": os.pathsep.join(PATHS)
+}  # the packages that are tested here
 
 PARAMETERS = 'wave = "2012"  # which wave\nroot = ""\nlanguage = "nl"\nseed = 1\n'
 FOLDER = "from pathlib import Path\nfolder = Path(root) / 'data/processed' / wave"
@@ -108,7 +112,7 @@ def call(*arguments, cwd=None):
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        env=ENVIRONMENT,
     )
 
 

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def instrument():
-    return load_instrument(Project(ROOT))
+    """As wave 2012 had it: a later wave may ask more."""
+    return load_wave(Project(ROOT), "2012").instrument
 
 
 @pytest.fixture(scope="module")
@@ -860,10 +861,16 @@ constructs:
 
 
 def wave_of(project, name, *changes):
-    """Wave `name` like that of 2012, with changes in its file."""
+    """Wave `name` like that of 2012, with changes in its file, and what is asked since then."""
     path = project.wave_file(name)
     shutil.copy(project.wave_file("2012"), path)
-    edit(path, ('wave: "2012"', f'wave: "{name}"'), *changes)
+    columns = "\ncolumns:\n"
+    for block in load_instrument(Project(ROOT)).blocks.values():
+        for item, own in block.items.items():
+            later = block.outside("2012") or own.outside("2012")
+            if later and not block.outside(name) and not own.outside(name):
+                columns += f"  {item}: {item}\n"
+    edit(path, ("\ncolumns:\n", columns), ('wave: "2012"', f'wave: "{name}"'), *changes)
     return load_wave(project, name)
 
 

@@ -14,7 +14,7 @@ import pytest
 from nbformat.v4 import new_output
 
 import semfit
-from conftest import FOLDER, PARAMETERS, REPOSITORY, write_notebook
+from conftest import ENVIRONMENT, FOLDER, PARAMETERS, REPOSITORY, write_notebook
 from mkb21.run import notebooks, pipeline, provenance
 from mkb21.run.paths import Project
 from mkb21.run.pipeline import NotebookError, Place, run
@@ -145,7 +145,7 @@ def test_nothing_changed_needs_no_slow_import(done):
     )
     said = subprocess.run(
         [sys.executable, "-c", program], cwd=done.root, capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        env=ENVIRONMENT,
     )  # fmt: skip
     assert said.stdout.strip() == "set()"
 
@@ -434,7 +434,7 @@ def test_a_stopped_run_leaves_nothing_half_written_and_the_next_one_recovers(don
     process = subprocess.Popen(
         [sys.executable, "-m", "mkb21.run.cli", "run", "2012", "--set", "seed=7"],
         cwd=done.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        env=ENVIRONMENT,
     )  # fmt: skip
     note = done.root / "kernel"
     wait_until(lambda: note.is_file() and note.read_text())
