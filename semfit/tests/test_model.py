@@ -140,3 +140,62 @@ def test_formula():
 def test_import_does_not_load_semopy():
     code = "import sys, semfit; sys.exit('semopy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- parts of a model ----------------------------------------------------------------------------
+
+WHOLE = """
+f =~ x1 + a*x2 + x3
+g =~ x4
+top =~ f + g
+y ~ h1*f + h2*z + h3*g + z:w + w
+x1 ~~ x4
+x1 ~~ x3
+y ~ 1
+both := h1*h2
+only := h3
+"""
+
+
+def lines(model):
+    return [line.replace(" ", "") for line in model.text.splitlines()]
+
+
+def test_without_a_variable_what_needs_it_goes_too():
+    model = sem.read_model(WHOLE)
+    assert lines(model.without(["x1"]))[:3] == ["f=~a*x2", "f=~x3", "g=~x4"]
+    assert free(model.without(["x1"]))[0] == "f =~ x3"  # x2 is the marker now
+    cut = model.without(["x4"])  # and so g, and its path, covariance and label
+    assert cut.latents == ("f", "top")
+    assert "top=~g" not in lines(cut) and "x1~~x4" not in lines(cut) and "y~h3*g" not in lines(cut)
+    assert cut.definitions == (("both", "h1*h2"),)
+    cut = model.without(["w"])
+    assert "y~z:w" not in lines(cut) and "y~h2*z" in lines(cut) and cut.name == model.name
+    assert lines(model.without(["y", "x4"])) == [
+        *("f=~x1", "f=~a*x2", "f=~x3", "top=~f", "x1~~x3"),
+    ]
+    assert model.without([]).terms == model.terms
+
+
+def test_nothing_left_is_refused_and_a_constraint_that_ties_is_left_out():
+    with pytest.raises(ValueError, match="Nothing is left of model"):
+        sem.read_model("f =~ x1 + x2; x1 ~~ x3").without(["x1", "x2"])
+    tied = sem.read_model("y ~ a*x1 + b*x2 + c*x3\na == b\nc > 0")
+    assert [one.text for one in tied.without(["x1"]).constraints] == []
+    assert [one.text for one in tied.constraints] == ["a == b", "c > 0"]
+
+
+def test_several_predictors_in_the_place_of_one():
+    model = sem.read_model(
+        "f =~ x1 + x2 + x3\nf ~ h*r + x5\ny ~ r + 0*z\ntwice := 2*h\ng := 1*k\ny ~ k*q"
+    )
+    wide = model.with_predictors("r", {"2": "r_2", "5": "r_5"})
+    assert lines(wide)[3:] == [
+        *("f~h_2*r_2", "f~h_5*r_5", "f~x5"),
+        *("y~y.r_2*r_2", "y~y.r_5*r_5", "y~0*z", "y~k*q", "g:=1*k"),
+    ]
+    groups = sem.read_model("y ~ c(a, b)*r").with_predictors("r", {"2": "r_2"})
+    assert groups.terms[0].modifier.label == ("a_2", "b_2")
+    for text in ("f =~ x1 + x2 + r", "y ~ x + r + x:r", "r ~ x", "y ~ r\nr ~~ x"):
+        with pytest.raises(ValueError, match="r can only be a predictor"):
+            sem.read_model(text).with_predictors("r", {"2": "r_2"})

@@ -433,3 +433,29 @@ def test_dimensions_refuse_what_has_no_meaning(items, call):
 def test_one_scale_has_no_dimension_correlations(items):
     with pytest.raises(ValueError, match="at least 2 scales"):
         r.dimension_correlations(items, {"s": ["a", "b"]})
+
+
+# ---- odds ratios ---------------------------------------------------------------------------------
+
+
+def test_odds_ratios_equal_glm():
+    data = pd.read_csv(REFERENCE / "estimators" / "data_hsmiss.csv")
+    data = data.assign(girl=data["sex"] - 1)
+    table = r.odds_ratios(data, "girl", ["x1", "x4", "ageyr"])
+    expected = pd.read_csv(REFERENCE / "regressions_odds.csv")
+    pd.testing.assert_frame_equal(table, expected, rtol=1e-6)
+    wide = r.odds_ratios(data, "girl", ["x1", "x4", "ageyr"], confidence=0.99)
+    assert (wide["or_ci_low"] < table["or_ci_low"]).all()
+
+
+def test_odds_ratios_that_are_not_there_are_refused():
+    data = pd.DataFrame({"y": [0, 0, 0, 1, 1, 1], "x": range(6), "z": [1, 2, 1, 2, 1, 2], "c": 1})
+    for outcome, predictors, said in [
+        ("y", ["x"], "wholly apart"),
+        ("y", ["c"], "one value of"),
+        ("c", ["x"], "one value of"),
+        ("y", [], "one value of"),
+        ("z", ["x"], "z"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            r.odds_ratios(data, outcome, predictors)

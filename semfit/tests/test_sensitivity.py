@@ -66,3 +66,44 @@ def test_loadings_instead_of_paths(data):
 def test_a_variant_that_is_refused_is_named(data, variants, message):
     with pytest.raises(ValueError, match=message):
         sensitivity(sem.read_model(MODEL), data, variants)
+
+
+def test_what_is_refused_is_named_and_the_rest_is_there(data):
+    model, refused = sem.read_model(MODEL), {}
+    variants = {"ML": {}, "nobody": {"rows": "sex == 9"}, "MLR": {"estimator": "MLR"}}
+    table = sensitivity(model, data, variants, refused=refused)
+    assert list(table["variant"].unique()) == ["ML", "MLR"]
+    assert list(refused) == ["nobody"] and not refused["nobody"].startswith("Variant")
+    with pytest.raises(ValueError, match="Variant 'nobody'"):
+        sensitivity(model, data, {"nobody": variants["nobody"], "ML": {}}, refused=refused)
+    with pytest.raises(ValueError, match="Variant 'nobody'"):
+        sensitivity(model, data, variants)
+
+
+# ---- regressions on scores -----------------------------------------------------------------------
+
+PATHS = "visual =~ x1 + x2 + x3\nspeed =~ x7 + x8 + x9\nspeed ~ visual + ageyr\nageyr ~ visual"
+
+
+def test_regressions_on_scores_equal_lm(data):
+    table = sem.score_regressions(sem.read_model(PATHS), data)
+    expected = pd.read_csv(REFERENCE.parent / "regressions_scores.csv")
+    pd.testing.assert_frame_equal(table.drop(columns="op"), expected, rtol=1e-9)
+
+
+def test_a_score_is_a_column_or_that_of_what_is_below_it(data):
+    given = data.assign(known=data[["x1", "x2", "x3"]].mean(axis=1, skipna=False))
+    own = sem.score_regressions(sem.read_model(PATHS), given, {"visual": "known"})
+    assert own["n"][0] < 278
+    single = sem.score_regressions(sem.read_model("f =~ x1; g =~ f; g ~ ageyr"), data)
+    plain = sem.score_regressions(sem.read_model("x1 ~ ageyr"), data)
+    np.testing.assert_allclose(single["beta"], plain["beta"])
+    product = sem.score_regressions(sem.read_model("x1 ~ x2 + x3 + x2:x3"), data)
+    assert list(product["rhs"]) == ["x2", "x3", "x2:x3"] and product["beta"].notna().all()
+
+
+def test_scores_of_too_few_rows_are_refused(data):
+    with pytest.raises(ValueError, match="1 path.*4 rows"):
+        sem.score_regressions(sem.read_model("x7 ~ x8"), data.dropna().head(4).assign(x8=1.0))
+    with pytest.raises(ValueError, match=r"0 path\(s\)"):
+        sem.score_regressions(sem.read_model("f =~ x1 + x2 + x3"), data)

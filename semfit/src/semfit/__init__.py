@@ -18,7 +18,7 @@ fitting
     `fit`: search, standard errors, test, measures, tables, and what is wrong with a solution.
 testing
     Between models and groups: `compare`, `wald`, `score_tests`, `invariance`, `latent_means`,
-    `path_differences`, `sensitivity`.
+    `path_differences`, `sensitivity`, `score_regressions`.
 effects
     `effects_table`, `indirect_effects`, `monte_carlo`, `bootstrap`.
 results
@@ -52,7 +52,7 @@ from semfit.testing.compare import compare
 from semfit.testing.constraints import score_tests, wald
 from semfit.testing.group_paths import PathDifferences, path_differences
 from semfit.testing.groups import Invariance, invariance, latent_means, measurement_model
-from semfit.testing.sensitivity import sensitivity
+from semfit.testing.sensitivity import score_regressions, sensitivity
 
 if TYPE_CHECKING:
     from semfit import reliability
@@ -87,6 +87,7 @@ __all__ = [
     "reliability",
     "render",
     "reported_column",
+    "score_regressions",
     "score_tests",
     "sensitivity",
     "simulate",

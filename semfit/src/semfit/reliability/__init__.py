@@ -31,7 +31,12 @@ from semfit.reliability.coefficients import (
     scale_reliability,
 )
 from semfit.reliability.columns import means
-from semfit.reliability.differences import compare_means, compare_shares, paired_gaps
+from semfit.reliability.differences import (
+    compare_means,
+    compare_shares,
+    odds_ratios,
+    paired_gaps,
+)
 from semfit.reliability.factor import (
     ExploratoryFactors,
     ParallelAnalysis,
@@ -84,6 +89,7 @@ __all__ = [
     "missing_patterns",
     "missing_summary",
     "multiple_response",
+    "odds_ratios",
     "omega_total",
     "ordinal_alpha",
     "paired_gaps",

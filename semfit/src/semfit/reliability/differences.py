@@ -7,14 +7,17 @@ refuse, with a `ValueError` that names the column, what they cannot use.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from pandas import DataFrame, Series
 from scipy import optimize, special, stats
+from statsmodels.discrete.discrete_model import Logit
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
+from statsmodels.tools import add_constant
 
 from semfit.reliability.columns import (
     CONFIDENCE,
@@ -263,3 +266,64 @@ def _two_by_two(first: Series, second: Series, confidence: float) -> dict:
     p = stats.fisher_exact(counts).pvalue if exact else p
     phi = np.sign(share[1] - share[0]) * np.sqrt(chi2 / n.sum())
     return sizes | groups | gap | test | {"p": p, "phi": phi}
+
+
+def odds_ratios(
+    data: DataFrame, outcome: str, predictors: Names, confidence: float = CONFIDENCE
+) -> DataFrame:
+    """What goes with an outcome of 0 and 1: a logistic regression.
+
+    Parameters
+    ----------
+    data : DataFrame
+    outcome : str
+        A column of 0 and 1.
+    predictors : iterable of str
+        Numeric columns. Rows with all answers are used.
+    confidence : float
+
+    Returns
+    -------
+    DataFrame
+        rhs ("Intercept" first), estimate (log odds), se, z, p, ci_low, ci_high, odds_ratio, or_ci_low,
+        or_ci_high (Wald), n, pseudo_r_squared (McFadden). R: ``glm(outcome ~ a + b, binomial)``,
+        ``confint.default()``.
+
+    Raises
+    ------
+    ValueError
+        Everybody has one outcome, a predictor has one value, or the predictors tell the outcomes
+        wholly apart.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit import reliability
+    >>> data = semfit.example_data().assign(older=lambda d: (d["age"] > 4).astype(int))
+    >>> reliability.odds_ratios(data, "older", ["x1"])[["rhs", "odds_ratio", "p", "n"]].round(3)
+             rhs  odds_ratio      p    n
+    0  Intercept       0.392  0.054  200
+    1         x1       1.313  0.064  200
+    """
+    names = [*predictors]
+    binary_columns(data, [outcome])
+    used = numeric_columns(data, [outcome, *names]).dropna()
+    constant = [name for name in used if used[name].nunique() < 2]
+    if constant or not names:
+        raise ValueError(f"Of {len(used)} complete rows all have one value of {constant[:1]}.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            fitted = Logit(used[outcome], add_constant(used[names])).fit(disp=False)
+        except (Warning, np.linalg.LinAlgError) as trouble:
+            raise ValueError(
+                f"{', '.join(names)} tell the values of {outcome} wholly apart, or each other: there "
+                "are no odds ratios. Leave one out."
+            ) from trouble
+    table = DataFrame({"rhs": ["Intercept", *names], "estimate": fitted.params.to_numpy()})
+    table = table.assign(se=fitted.bse.to_numpy(), z=fitted.tvalues.to_numpy())
+    table["p"] = fitted.pvalues.to_numpy()
+    table[["ci_low", "ci_high"]] = fitted.conf_int(1 - confidence).to_numpy()
+    ratios = ["odds_ratio", "or_ci_low", "or_ci_high"]
+    table[ratios] = np.exp(table[["estimate", "ci_low", "ci_high"]])
+    return table.assign(n=len(used), pseudo_r_squared=fitted.prsquared)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -174,6 +174,93 @@ class Model:
         defined = [f"{name} := {formula}" for name, formula in self.definitions]
         return [*texts, *defined, *(one.text for one in self.constraints)]
 
+    def without(self, names: Iterable[str]) -> Model:
+        """Return the model without some of its variables.
+
+        Loadings, paths, covariances and products of what goes are left out; a latent variable goes
+        with its last indicator, a definition with a label that it uses, and so does a constraint,
+        also one that ties what goes to what stays.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Observed or latent variables.
+
+        Returns
+        -------
+        Model
+            R: none; it is what one would write by hand.
+
+        Raises
+        ------
+        ValueError
+            No loading and no path is left.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> model = semfit.read_model("f =~ x1 + x2 + x3; g =~ x4; f ~ a*g + b*age; twice := 2*a")
+        >>> print(model.without(["x2", "x4"]).text)
+        f =~ x1
+        f =~ x3
+        f ~ b*age
+        """
+        gone, before = {*names}, None
+        while gone != before:
+            kept = [term for term in self.terms if not gone & {*_variables(term)}]
+            measured = {term.lhs for term in kept if term.op == "=~"}
+            before, gone = gone, gone | {name for name in self.latents if name not in measured}
+        if not any(term.op in ("=~", "~") for term in kept):
+            raise ValueError(f"Nothing is left of {self.name}: no loading, and no path.")
+        try:
+            return self.with_terms(kept)
+        except ValueError:  # a constraint ties what goes to what stays
+            return replace(self, constraints=()).with_terms(kept)
+
+    def with_predictors(self, name: str, columns: Mapping[str, str]) -> Model:
+        """Return the model with several predictors in the place of one.
+
+        For a predictor without order: the columns tell its categories from one that is left out.
+
+        Parameters
+        ----------
+        name : str
+            A predictor (``y ~ name``).
+        columns : dict of str to str
+            What is added to its label, or to ``y.name`` where it has none -> the predictor in its
+            place: h3 becomes h3_2, h3_3 ... Definitions and constraints that use h3 are left out.
+
+        Returns
+        -------
+        Model
+            R: none; it is what one would write by hand.
+
+        Raises
+        ------
+        ValueError
+            The variable is something else than a predictor somewhere.
+
+        Examples
+        --------
+        >>> import semfit
+        >>> model = semfit.read_model("f =~ x1 + x2 + x3; f ~ h*region")
+        >>> wide = model.with_predictors("region", {"2": "region_2", "3": "region_3"})
+        >>> wide.text.splitlines()[-2:]
+        ['f ~ h_2*region_2', 'f ~ h_3*region_3']
+        """
+        terms: list[Term] = []
+        for term in self.terms:
+            if name not in _variables(term):
+                terms.append(term)
+                continue
+            if term.op != "~" or term.rhs != name:
+                raise term.statement.problem(f"{name} can only be a predictor.")
+            labels = term.modifier.label or (f"{term.lhs}.{name}",)
+            for suffix, column in columns.items():
+                own = tuple(f"{label}_{suffix}" if label else "" for label in labels)
+                terms.append(replace(term, rhs=column, modifier=replace(term.modifier, label=own)))
+        return self.with_terms(terms)
+
     def _is_lost(self, constraint: Constraint, lost: set[str]) -> bool:
         """Tell whether all that a constraint uses is lost; refuse one that loses a part."""
         used, computed = {*names_in(constraint.formula)}, dict(self.definitions)
@@ -261,6 +348,11 @@ def built(
     table, variables = parameter_table(terms_of_group(terms, 0), options)
     share_fixed_values(table)
     return Model(name, text, *variables, table, definitions, tuple(terms), constraints, options)
+
+
+def _variables(term: Term) -> list[str]:
+    """Return the variables that a term is about; those of a product one by one."""
+    return [term.lhs, *(term.rhs.split(":") if term.op in ("=~", "~", "~~") else [])]
 
 
 def _locate(source: str | Path, folder: str | Path | None) -> tuple[str, str]:
