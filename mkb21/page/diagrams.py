@@ -233,7 +233,7 @@ def path_diagram(
     caption = words["paths"] + (words["shapes"] if latent else "")
     figure, axes = sheet(FULL, bottom + listed, title, caption)
     for node, shape in shapes.items():
-        draw_node(axes, wrap(label(node, labels), 0.8 * shape[2]), shape, NORMAL, INK)
+        draw_node(axes, _inside(node, labels, shape[2], shape[4]), shape, NORMAL, INK)
     routes = [route(cause, effect, op, shapes, WIDE) for cause, effect, op in arrows]
     texts = [_coefficient(row, language) for row in drawn.itertuples()]
     spots = label_spots(routes, texts, shapes, _label_size)
@@ -308,7 +308,7 @@ def _shapes(places: dict, labels: dict, latent: set) -> dict[str, tuple]:
     columns = np.array([column for column, _ in places.values()], dtype=float)
     rows = np.array([row for _, row in places.values()], dtype=float)
     width = min(1.15, 0.8 * WIDE / (np.ptp(columns) + 1))
-    texts = [wrap(label(node, labels), 0.8 * width) for node in places]
+    texts = [_inside(node, labels, width, node in latent) for node in places]
     height = max(0.42, high(texts, NORMAL) / 0.6 + 0.04)  # an ellipse is narrow above and below
     across = (WIDE - width - 0.04) / (np.ptp(columns) or 1)
     x = width / 2 + 0.02 + (columns - columns.min()) * across
@@ -317,6 +317,11 @@ def _shapes(places: dict, labels: dict, latent: set) -> dict[str, tuple]:
         node: (x[i], y[i], width, height if node in latent else 0.7 * height, node in latent)
         for i, node in enumerate(places)
     }
+
+
+def _inside(node: str, labels: dict, width: float, latent: bool) -> str:
+    """The name of a node in lines; an ellipse is narrow above and below."""
+    return wrap(label(node, labels), (0.8 if latent else 0.94) * width)
 
 
 def _label_size(text: str) -> tuple[float, float]:

@@ -34,15 +34,15 @@ class Results:
 
     A code in the place of a table says why there is none: "not_asked", "no_group" ... What the model
     itself lacks (latent variables, paths, effects) is told as not applicable. `labels`: language ->
-    variable -> text. `flow`: step, dropped, remaining, of notebook 01. `missing_share`: of the
+    variable, or step of cleaning -> text. `flow`: step, dropped, remaining, of notebook 01. `missing_share`: of the
     values of the model's variables, of those who were asked. `reliability`: variable, coefficient
     (a code) and value, per scale or latent variable. `effects`: of `semfit.effects_table`;
     `effects_method`: how its intervals were made, as their columns begin ("bca" or "mc"), with so
     many `draws` of the bootstrap. `invariance`: the table of `semfit.invariance`; `comparison`: of
     `semfit.compare`. `respecifications`: changes of the model after seeing the data, each with
     "planned" or "not planned"; () says that there were none, None that nobody said. `limits`:
-    codes, or texts of your own, or a `Text` in both languages. `notice`: language -> `Wave.notice`; empty for an observed wave.
-    `origin` and `versions`: of `provenance`.
+    codes, or texts of your own, or a `Text` in both languages. `notice`: language -> `Wave.notice`;
+    empty for an observed wave. `origin` and `versions`: of `provenance`.
     """
 
     fit: Fit
@@ -175,7 +175,9 @@ def _sample(results: Results, language: str) -> str:
     if flow is None or flow.empty:
         return _say("no_flow", language)
     lost = flow[flow["dropped"] > 0]
-    reasons = zip(values(lost["step"], language), lost["dropped"], strict=True)
+    known = results.labels.get(language, {})
+    steps = [known.get(step) or values([step], language)[0] for step in lost["step"]]
+    reasons = zip(steps, lost["dropped"], strict=True)
     return _say(
         "sample",
         language,

@@ -426,6 +426,11 @@ def _check(said: Analysis, full: Instrument, files: Iterable[str], source: Sourc
     for variable, code in plan.nominal.items():
         if variable in known and code not in full.codes(variable):
             source.fault(("structural", "nominal", variable), f"it has no code {code}")
+    who = said.structural.who
+    for name in who.predictors if who else []:
+        if name in known and _kind(name, full) == "nominal" and len(full.codes(name)) > 2:
+            reason = f"{name} has no order: give a derived variable of 0 and 1 instead"
+            source.fault(("structural", "who", "predictors"), reason)
     times = Counter(item for pair in said.pairs for item in pair)
     for position, pair in enumerate(said.pairs):
         for item in (i for i in dict.fromkeys(pair) if times[i] > 1):
