@@ -256,6 +256,29 @@ def test_layers_follow_the_causes():
         diagrams.layered(["a", "b"], [("a", "b"), ("b", "a")])
 
 
+def test_one_regression_is_a_straight_arrow_between_two_boxes():
+    assert diagrams.layered(["a", "b"], [("a", "b")]) == {"a": (0, 0), "b": (1, 0)}
+    one = pd.DataFrame([path("outcome", "predictor", 0.4)])
+    names = {"predictor": "gebruiksfrequentie", "outcome": "invloed"}
+    figure = diagrams.path_diagram(one, names, "en")
+    said = [text for text, _ in drawn_texts(figure)]
+    assert {"gebruiksfrequentie", "invloed"} <= {*said}  # each on one line, in a box that holds it
+    assert "Ellipse" not in " ".join(said) and not figure.findobj(Ellipse)
+    chain = pd.DataFrame([path("b", "a", 0.4), path("c", "b", 0.3), path("c", "a", 0.1)])
+    assert (
+        len(diagrams.path_diagram(chain, dict(zip("abc", "abc")), "nl").findobj(FancyArrowPatch))
+        == 3
+    )
+
+
+def test_arrows_in_words_go_from_cause_to_effect():
+    rows = pd.DataFrame([("y", "~", "x"), ("f", "=~", "x"), ("x", "~~", "y"), ("y", "~", "z")])
+    rows.columns = ["lhs", "op", "rhs"]
+    told = diagrams.arrows(rows, {"x": "X", "y": "Y", "f": "F"})
+    assert told.tolist()[:3] == ["X → Y", "F → X", "Y ↔ X"] and told.isna().tolist()[3]
+    assert diagrams.arrows(rows[["lhs", "rhs"]], {"x": "X", "y": "Y"})[0] == "X → Y"
+
+
 def test_arrow_avoids_a_node_that_is_in_the_way():
     shapes = {
         name: (x, 1.0, 1.0, 0.4, False) for name, x in zip("abc", (0.5, 3.0, 5.5), strict=True)

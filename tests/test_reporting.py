@@ -12,6 +12,7 @@ import semfit as sem
 from mkb21.page.reporting import (
     ITEMS,
     Results,
+    fit_in_words,
     item_names,
     notes_in_words,
     problems_in_words,
@@ -20,6 +21,7 @@ from mkb21.page.reporting import (
 )
 from mkb21.run import provenance
 from mkb21.run.paths import Project
+from mkb21.survey.instrument import Text
 
 REFERENCE = Path(__file__).parents[1] / "semfit" / "tests" / "reference"
 MODEL = "visual =~ x1 + x2 + x3\nspeed =~ x7 + x8 + x9\nspeed ~ a*visual + ageyr\ntwice := 2*a"
@@ -229,3 +231,63 @@ def test_origin_of_this_repository(tmp_path):
     nowhere = provenance.origin(Project(tmp_path), tmp_path / "none", 5)
     assert nowhere == {"commit": "", "lock": "", "data": "", "seed": "5"}
     assert set(provenance.versions()) >= {"python", "mkb21", "semopy", "numpy"}
+
+
+# --- what does not apply -------------------------------------------------------------------------
+
+CFA = "visual =~ x1 + x2 + x3\nspeed =~ x7 + x8 + x9"
+
+
+def of_model(text, **given):
+    data = pd.read_csv(REFERENCE / "estimators" / "data_hsmiss.csv")
+    return sem.fit(sem.read_model(text), data, **({"estimator": "MLR", "missing": "fiml"} | given))
+
+
+def test_a_measurement_model_has_no_paths_and_one_regression_no_loadings(results):
+    without = {"flow": None, "invariance": "no_group", "comparison": "no_alternatives"}
+    cfa = replace(results, fit=of_model(CFA), effects=None, **without)
+    assert content(cfa, "item_paths") == "Not applicable: the model has no paths."
+    assert (
+        content(cfa, "item_r_squared", "nl") == "Niet van toepassing: het model heeft geen paden."
+    )
+    assert content(cfa, "item_loadings").startswith("6 loadings")
+    assert content(cfa, "item_effects").startswith("Not applicable: the model defines no effects")
+    assert content(cfa, "item_sample").startswith("Not applicable: there is no list of exclusions")
+    assert content(cfa, "item_invariance").startswith("Not applicable: no groups")
+    assert content(cfa, "item_comparison").startswith("Not applicable: there is no other model")
+    one = replace(results, fit=of_model("x7 ~ x1"), effects=None, reliability=None, **without)
+    assert content(one, "item_loadings") == "Not applicable: the model has no latent variables."
+    assert content(one, "item_reliability") == content(one, "item_loadings")
+    assert content(one, "item_paths").startswith("x1 → x7: b = ")
+    assert "latent" not in content(one, "item_identification")
+    assert "df = 0, p = –" in content(one, "item_global_fit")
+
+
+def test_pairwise_is_told_as_such(results):
+    fit = of_model(CFA, estimator="ML", missing="listwise")
+    pairwise = replace(results, fit=replace(fit, missing="pairwise"), effects="no_defined")
+    assert "each correlation rests on who answered both" in content(pairwise, "item_missing")
+    assert "elke correlatie" in content(pairwise, "item_missing", "nl")
+
+
+def test_steps_and_limits_of_a_study_have_its_words(results):
+    flow = pd.DataFrame(
+        {"step": ["read", "outside_x", "kept"], "dropped": [0, 3, 0], "remaining": [9, 6, 6]}
+    )
+    limits = ("one_measurement", Text(nl="één winkel", en="one shop"))
+    labels = {"en": {"outside_x": "too far away"}, "nl": {}}
+    own = replace(results, flow=flow, limits=limits, labels=labels)
+    assert "(dropped: too far away 3)" in content(own, "item_sample")
+    assert "buiten de populatie: x 3" in content(own, "item_sample", "nl")
+    assert "; één winkel; Reconstructie" in content(own, "item_limits", "nl")
+    assert "; one shop; Reconstruction" in content(own, "item_limits")
+
+
+def test_fit_in_words_of_a_saturated_model_and_of_none():
+    shown, note = fit_in_words(of_model("x7 ~ x1").measures, "nl")
+    assert {"cfi", "srmr"} <= set(shown.index) and "df" not in shown.index
+    assert note.startswith("geschatte parameters: 3; respondenten: 2") and "AIC" in note
+    assert "logl" not in note
+    nothing = pd.DataFrame(columns=["measure", "standard", "scaled", "robust"])
+    shown, note = fit_in_words(nothing, "en")
+    assert shown.empty and note == ""
