@@ -261,7 +261,7 @@ def test_one_regression_is_a_straight_arrow_between_two_boxes():
     one = pd.DataFrame([path("outcome", "predictor", 0.4)])
     names = {"predictor": "gebruiksfrequentie", "outcome": "invloed"}
     figure = diagrams.path_diagram(one, names, "en")
-    said = [text for text, _ in drawn_texts(figure)]
+    said = [text.get_text() for text, _ in drawn_texts(figure)]
     assert {"gebruiksfrequentie", "invloed"} <= {*said}  # each on one line, in a box that holds it
     assert "Ellipse" not in " ".join(said) and not figure.findobj(Ellipse)
     chain = pd.DataFrame([path("b", "a", 0.4), path("c", "b", 0.3), path("c", "a", 0.1)])
