@@ -114,13 +114,12 @@ class Study:
         """
         fits: dict[str, semfit.Fit] = {}
         lacking: dict[str, str] = {}
-        lost = {*prepared.left_out["because"]}
         known = [{*prepared.model.terms}] if prepared.model else []
         for name in plan.alternatives or ():
             other, why = self.attempt(self.prepare, plan, name)
-            more = [text for text in other.left_out["because"] if text not in lost] if other else []
+            more = other.lost - prepared.lost if other else set()
             if not why and (more or other.model is None):
-                names = ", ".join(dict.fromkeys(more))
+                names = ", ".join(sorted(more))
                 why = f"{words.section('absent', self.language)['more_unasked']} {names}"
             elif not why and {*other.model.terms} in known:
                 why = "same_model"

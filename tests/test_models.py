@@ -260,6 +260,7 @@ def test_alternatives_need_what_the_model_itself_has(prepare, study):
     without.wave = load_wave(study.project, "2012").model_copy(update={"not_in_wave": items})
     without._cleaned = study._cleaned
     without.analysis = load_analysis(without.project, without.wave)
+    assert not without.prepare(without.plan()).lost
     plan = without.plan(alternatives=["gebruiksmodel_expected"])
     fits, lacking = without.alternatives(plan, without.prepare(plan))
     assert not fits and lacking["gebruiksmodel_expected"].startswith(
@@ -307,3 +308,16 @@ def test_planted_paths_are_known_also_where_a_question_was_added(study, tmp_path
     for origin in ("observed", "demonstration"):
         wave = study.wave.model_copy(update={"origin": origin})
         assert planted(study.project, wave).empty
+
+
+def test_an_alternative_is_not_left_out_for_an_effect_that_it_loses_too(study):
+    other = mkb21.open("2012", study.project.root)
+    items = [*other.wave.instrument.blocks["culture"].items]
+    other.wave = load_wave(study.project, "2012").model_copy(update={"not_in_wave": items})
+    other.analysis = load_analysis(other.project, other.wave)
+    other._cleaned = study._cleaned
+    plan = other.plan(alternatives=["gebruiksmodel_full_mediation", "gebruiksmodel_items"])
+    prepared = other.prepare(plan)
+    assert prepared.lost == {*items, "culture"}
+    fits, lacking = other.alternatives(plan, prepared)
+    assert list(fits) == plan.alternatives and not lacking

@@ -67,6 +67,13 @@ class Prepared:
     ordered: list[str]
     options: dict[str, Any]
 
+    @property
+    def lost(self) -> set[str]:
+        """The variables that are not in it."""
+        computed = self.left_out["kind"].isin(["effect", "constraint"])  # because of labels
+        texts = self.left_out.loc[~computed, "because"]
+        return {name for text in texts for name in text.split(", ")}
+
     def no_groups(self, group: str) -> str:
         """Why groups cannot be compared, a code; "" where they can."""
         if not group:
