@@ -9,7 +9,8 @@ from pandas import DataFrame
 from pydantic import Field
 
 from mkb21.survey.files import Folders
-from mkb21.survey.instrument import SourceFile, Strict, Wave, build, closest, read_yaml
+from mkb21.survey.instrument import Wave
+from mkb21.survey.yaml_files import SourceFile, Strict, build, closest, read_yaml
 
 Marginal = list[float] | dict[str, float]
 PLANTED = ["lhs", "op", "rhs", "planted"]

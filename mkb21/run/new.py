@@ -7,7 +7,8 @@ from pathlib import Path
 from mkb21.run.paths import Project, check_name
 from mkb21.survey.analysis import variables
 from mkb21.survey.files import write_whole
-from mkb21.survey.instrument import Instrument, closest, load_instrument
+from mkb21.survey.instrument import Instrument, load_instrument
+from mkb21.survey.yaml_files import closest
 
 FIRST = 51  # notebooks from this number on are one's own; those before are the repository's
 

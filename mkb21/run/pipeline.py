@@ -38,7 +38,8 @@ from mkb21.run.paths import Project
 from mkb21.run.provenance import checksum, commit
 from mkb21.survey.analysis import Analysis, Plan, load_analysis
 from mkb21.survey.files import write_whole
-from mkb21.survey.instrument import closest, load_wave
+from mkb21.survey.instrument import load_wave
+from mkb21.survey.yaml_files import closest
 
 # papermill, nbformat and pandas take seconds to import and are not needed when nothing changed.
 

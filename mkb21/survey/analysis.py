@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -21,23 +20,26 @@ from mkb21.survey.instrument import (
     RESERVED,
     Derived,
     Instrument,
+    Wave,
+    load_instrument,
+)
+from mkb21.survey.yaml_files import (
+    BlockName,
+    ItemName,
+    ScaleName,
     SourceFile,
     Strict,
     Text,
-    Wave,
-    _plain,
+    Variable,
     build,
     closest,
-    load_instrument,
+    plain,
     read_yaml,
+    unknown_names,
 )
 
 # names, of which `_check` sees that there is such a thing
-BlockName = Annotated[str, "block"]
-ItemName = Annotated[str, "item"]
-Variable = Annotated[str, "variable"]
 ConstructName = Annotated[str, "construct"]
-ScaleName = Annotated[str, "scale"]
 ModelName = Annotated[str, "model"]
 SampleName = Annotated[str, "sample"]
 ContrastName = Annotated[str, "contrast"]
@@ -323,7 +325,7 @@ class Analysis(Strict):
             place = ".".join(map(str, first["loc"]))
             options = re.findall(r"'(\w+)'", str(first.get("ctx", {}).get("expected", "")))
             near = closest(str(first["input"]), options)
-            raise ValueError(f"{place}: {_plain(first)}.{near}") from None
+            raise ValueError(f"{place}: {plain(first)}.{near}") from None
         for place, reason in self._plan_faults(plan):
             raise ValueError(f"{place}: {reason}")
         if plan.missing is None:
@@ -408,9 +410,7 @@ def _check(said: Analysis, full: Instrument, files: Iterable[str], source: Sourc
         "sample": said.samples,
         "contrast": said.contrasts,
     }
-    for place, what, name in _named(Analysis, said, ()):
-        if name not in names[what]:
-            source.unknown(place, what, name, names[what])
+    source.note((place, reason) for place, _, reason in unknown_names(said, names))
     for name in _names_in(plan.sample, said.samples):
         if name not in known:
             near = [*said.samples, *known]
@@ -516,28 +516,6 @@ def _specs(said: Analysis) -> list[tuple[tuple, Result | Indicator]]:
         here = ("indicators", group, "rows")
         found += [((*here, name), row) for name, row in table.rows.items()]
     return found
-
-
-def _named(shape: Any, value: Any, place: tuple) -> Iterator[tuple[tuple, str, str]]:
-    """Each name in a part of the file: its place, what it is a name of, and the name."""
-    kind, parts = get_origin(shape), get_args(shape)
-    if not value:
-        return
-    if kind is Annotated:
-        yield place, parts[1], value
-    elif kind in (Union, UnionType):
-        yield from _named(parts[0], value, place)
-    elif isinstance(value, Strict):
-        for name, of in get_type_hints(type(value), include_extras=True).items():
-            if name in type(value).model_fields:
-                yield from _named(of, getattr(value, name), (*place, name))
-    elif kind is dict:
-        for name, inner in value.items():
-            yield from _named(parts[0], name, (*place, name))
-            yield from _named(parts[1], inner, (*place, name))
-    elif kind in (list, tuple):
-        for at, inner in enumerate(value):
-            yield from _named(parts[0], inner, (*place, at))
 
 
 # --- as far as the wave asked --------------------------------------------------------------------

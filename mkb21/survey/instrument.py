@@ -1,31 +1,33 @@
-"""The questionnaire and the descriptions of the waves: read from YAML, checked on load.
-
-A file with faults is refused with every fault at once, each with file, line, place and reason:
-somebody who describes a new wave should not have to run ten times to find ten faults.
-"""
+"""The questionnaire and the descriptions of the waves: read from YAML, checked on load."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from copy import deepcopy
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from difflib import get_close_matches
-from functools import cached_property, reduce
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import inf
-from operator import getitem
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
 from mkb21.survey.files import LANGUAGES, Folders, check_language
+from mkb21.survey.yaml_files import (
+    BlockName,
+    Fault,
+    ItemName,
+    ScaleName,
+    Strict,
+    Text,
+    Variable,
+    build,
+    closest,
+    read_yaml,
+    unknown_names,
+)
 
 MISSING_REASONS = ("not_asked", "not_answered", "dont_know")
 RESERVED = ("respondent_id", "started", "finished", "duration_minutes")
@@ -37,7 +39,6 @@ KEYS = {  # of each kind of scale: the first is needed
     "number": "unit range dont_know",
     "open": "",
 }
-TRUTH = "YAML reads yes, no, on and off as true or false: write it in quotes"
 NOTICES = {  # of the origins whose respondents are invented
     "reconstructed": {
         "nl": "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van {wave} "
@@ -55,24 +56,6 @@ NOTICES = {  # of the origins whose respondents are invented
 
 
 # --- the shape of the files --------------------------------------------------------------------
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Text(Strict):
-    """A text in the languages of the questionnaire (`_check_languages`)."""
-
-    nl: str | None = Field(default=None, min_length=1)
-    en: str | None = Field(default=None, min_length=1)
-
-    def __getitem__(self, language: str) -> str:
-        check_language(language)
-        if (text := getattr(self, language)) is None:
-            known = " and ".join(name for name, own in self if own)
-            raise ValueError(f"The questionnaire has no texts in {language!r}, only in {known}.")
-        return text
 
 
 Range = tuple[float | None, float | None]
@@ -101,6 +84,14 @@ class Scale(Strict):
         low, high = ends(self.range)
         return low <= value <= high if self.kind == "number" else value in (self.codes or [1])
 
+    def faults(self) -> Iterator[Fault]:
+        own = KEYS[self.kind].split()
+        for key in self.model_fields_set - {"kind", *own}:
+            yield (key,), f"a scale of kind {self.kind} has no {key}"
+        if own and own[0] not in self.model_fields_set:
+            yield (), f"a scale of kind {self.kind} needs {own[0]}"
+        yield from _range_faults([self.range], ("range",))
+
 
 class Dated(Strict):
     """What was asked from one wave to another, both included."""
@@ -114,6 +105,10 @@ class Dated(Strict):
             return f"since {self.since}"
         return f"until {self.until}" if self.until and _order(wave) > _order(self.until) else ""
 
+    def faults(self) -> Iterator[Fault]:
+        if self.until and self.outside(self.until):
+            yield ("until",), f"{self.until} is before {self.since}"
+
 
 class Item(Dated):
     """One question, or one option of a question with several answers.
@@ -123,14 +118,14 @@ class Item(Dated):
 
     label: Text
     text: Text | None = None
-    scale: str | None = None
+    scale: ScaleName | None = None
     reverse: bool = False
 
 
 class Condition(Strict):
     """Routing: asked of those whose `variable` has one of `codes`."""
 
-    variable: str
+    variable: Variable
     codes: list[int] = Field(min_length=1)
 
 
@@ -140,7 +135,7 @@ class Block(Dated):
     title: Text
     source: str
     question: Text | None = None
-    scale: str | None = None
+    scale: ScaleName | None = None
     multiple: bool = False
     asked_if: Condition | None = None
     items: dict[str, Item] = Field(min_length=1)
@@ -149,15 +144,20 @@ class Block(Dated):
 class Recode(Strict):
     """New code -> old codes of one variable, or the range of a number that gets it."""
 
-    source: str = Field(alias="from")
+    source: Variable = Field(alias="from")
     codes: dict[int, list[int]] = {}
     ranges: dict[int, Range] = {}
+
+    def faults(self) -> Iterator[Fault]:
+        for code in _repeated(chain(*self.codes.values())):
+            yield (), f"the old code {code} is given to two new codes"
+        yield from _range_faults(self.ranges.values(), ("ranges",))
 
 
 class AnyAtLeast(Strict):
     """1 if any of the items reaches `code`, else 0."""
 
-    items: list[str] = Field(min_length=1)
+    items: list[Variable] = Field(min_length=1)
     code: int
 
 
@@ -165,9 +165,13 @@ class Derived(Strict):
     """A variable made from answers."""
 
     label: Text
-    scale: str
+    scale: ScaleName
     recode: Recode | None = None
     any_at_least: AnyAtLeast | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        if (self.recode is None) == (self.any_at_least is None):
+            yield (), "give either recode or any_at_least"
 
     @property
     def sources(self) -> list[str]:
@@ -176,12 +180,11 @@ class Derived(Strict):
             return [self.recode.source]
         return list(self.any_at_least.items) if self.any_at_least else []
 
-    def of(self, known: set[str]) -> Derived:
+    def of(self, sources: list[str]) -> Derived:
         """The same of those sources that there are."""
         if not self.any_at_least:
             return self
-        left = [item for item in self.sources if item in known]
-        reach = self.any_at_least.model_copy(update={"items": left})
+        reach = self.any_at_least.model_copy(update={"items": sources})
         return self.model_copy(update={"any_at_least": reach})
 
 
@@ -189,8 +192,12 @@ class Construct(Strict):
     """A score: the mean of its items, if enough of them were answered."""
 
     label: Text
-    items: list[str] = Field(min_length=2)
+    items: list[ItemName] = Field(min_length=2)
     min_answered: int | None = Field(default=None, ge=1)
+
+    def faults(self) -> Iterator[Fault]:
+        if self.min_answered and self.min_answered > len(self.items):
+            yield (), f"min_answered is {self.min_answered}, with {len(self.items)} items"
 
 
 class Missing(Strict):
@@ -228,6 +235,24 @@ class Instrument(Strict):
     def block_of(self) -> dict[str, str]:
         """Item name -> name of the block that it stands in."""
         return {item: name for name, block in self.blocks.items() for item in block.items}
+
+    @cached_property
+    def made_of(self) -> dict[str, list[str]]:
+        """Derived variable or construct -> the variables that it is made of."""
+        made = {name: spec.sources for name, spec in self.derived.items()}
+        return made | {name: spec.items for name, spec in self.constructs.items()}
+
+    @cached_property
+    def needs(self) -> dict[str, list[str]]:
+        """Variable -> what it is made of, or of an item what decides whether it is asked."""
+        routes = {name: block.asked_if for name, block in self.blocks.items()}
+        asked = {item: routes[block] for item, block in self.block_of.items()}
+        return self.made_of | {item: [r.variable] if r else [] for item, r in asked.items()}
+
+    @cached_property
+    def order(self) -> list[str]:
+        """Every variable after those that it needs."""
+        return list(TopologicalSorter(self.needs).static_order())
 
     def block(self, name: str) -> list[str]:
         """Item names of one block."""
@@ -284,11 +309,9 @@ class Instrument(Strict):
 
     def rests_on(self, variables: Iterable[str]) -> list[str]:
         """The items that variables are made of, in the order of the questionnaire."""
-        made = {name: spec.sources for name, spec in self.derived.items()}
-        made |= {name: spec.items for name, spec in self.constructs.items()}
         found = list(variables)
         for name in found:  # which grows meanwhile
-            found += made.get(name, [])
+            found += [part for part in self.made_of.get(name, []) if part not in found]
         return [item for item in self.items if item in found]
 
     def text(self, item: str, language: str = "") -> str:
@@ -320,20 +343,18 @@ class Instrument(Strict):
             for name, block in self.blocks.items()
             if (left := [i for i in block.items if i in asked])
         }
-        known, constructs = set(asked), dict(self.constructs)
-        while made := {n for n, spec in self.derived.items() if known & {*spec.sources}} - known:
-            known |= made
-        for _ in self.constructs:  # leaving one out can leave too few for another
-            there = {*known, *constructs}
-            constructs = {
-                name: spec.model_copy(update={"items": left})
-                for name, spec in constructs.items()
-                if len(left := [i for i in spec.items if i in there]) >= (spec.min_answered or 2)
-            }
+        made: dict[str, Any] = {}
+        for name in (name for name in self.order if name in self.made_of):
+            spec = self.derived.get(name) or self.constructs[name]
+            parts = [part for part in self.made_of[name] if part in asked or part in made]
+            if isinstance(spec, Derived) and parts:
+                made[name] = spec.of(parts)
+            elif isinstance(spec, Construct) and len(parts) >= (spec.min_answered or 2):
+                made[name] = spec.model_copy(update={"items": parts})
         return self.having(
             blocks=blocks,
-            derived={name: d.of(known) for name, d in self.derived.items() if name in known},
-            constructs=constructs,
+            derived={name: made[name] for name in self.derived if name in made},
+            constructs={name: made[name] for name in self.constructs if name in made},
         )
 
     def having(self, **parts: Any) -> Instrument:
@@ -347,6 +368,10 @@ class Fieldwork(Strict):
     start: date
     end: date
 
+    def faults(self) -> Iterator[Fault]:
+        if self.end < self.start:
+            yield (), "it ends before it starts"
+
 
 class Export(Strict):
     """The raw file as the survey tool made it."""
@@ -359,6 +384,12 @@ class Export(Strict):
     language: Literal["nl", "en"] = "nl"
     sheet: str | None = None
 
+    def faults(self) -> Iterator[Fault]:
+        try:
+            datetime.strptime(datetime(2012, 10, 31, 13, 5).strftime(self.datetime), self.datetime)
+        except ValueError as error:
+            yield ("datetime",), f"it is not a format of dates: {error}"
+
 
 class TestEntries(Strict):
     """Rows made while testing: `pattern` (regular expression) is found in one of `columns`."""
@@ -366,13 +397,19 @@ class TestEntries(Strict):
     columns: list[str] = Field(min_length=1)
     pattern: str
 
+    def faults(self) -> Iterator[Fault]:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            yield ("pattern",), f"it is not a regular expression: {error}"
+
 
 class Rules(Strict):
     """The choices that cleaning makes for a wave."""
 
     test_entries: TestEntries | None = None
-    complete: list[str] = []  # blocks that must be answered in full
-    eligible: dict[str, list[int]] = {}  # variable -> codes that belong to the population
+    complete: list[BlockName] = []  # blocks that must be answered in full
+    eligible: dict[Variable, list[int]] = {}  # variable -> codes that belong to the population
     duplicates: list[str] = []  # columns in which one respondent has one value
     fast_minutes: float | None = None  # faster than this is flagged, not dropped
     longstring: int | None = None  # as many equal answers in a row are flagged, not dropped
@@ -404,7 +441,7 @@ class Wave(Strict):
     personal: dict[str, str] = {}  # name -> column that is dropped
     ignored: list[str] = []
     answers: dict[str, dict[str, int | str]] = {}  # scale -> label -> code
-    not_in_wave: list[str] = []
+    not_in_wave: list[ItemName] = []
     wording: dict[str, Wording] = {}  # item or block -> its words in this wave
     rules: Rules = Rules()
     instrument: Instrument = Field(default=None, exclude=True)  # type: ignore[assignment]
@@ -445,46 +482,7 @@ class Wave(Strict):
         return asked.model_copy(update=self.wording.get(name, Wording()).of(asked))
 
 
-Shape = TypeVar("Shape", bound=Strict)
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C: ten times faster
-
-
 # --- reading and checking ----------------------------------------------------------------------
-
-
-@dataclass
-class SourceFile:
-    """A YAML file, the line of each place in it, and the faults found so far.
-
-    A place is the keys that lead to it, such as ("blocks", "ways", "scale"); in `lines` as text.
-    """
-
-    path: Path
-    data: Any = None
-    lines: dict[tuple, int] = field(default_factory=dict)
-    faults: list[tuple[int, str]] = field(default_factory=list)
-
-    def fault(self, place: tuple, reason: str) -> None:
-        """Note a fault, with the line of the nearest place around it that is in the file."""
-        place = tuple(map(str, place))
-        known = place
-        while known and known not in self.lines:
-            known = known[:-1]
-        line = self.lines.get(known, 1)
-        where = ".".join(place) or "(whole file)"
-        self.faults.append((line, f"{self.path}:{line}: {where}: {reason}"))
-
-    def unknown(self, place: tuple, what: str, name: str, known: Iterable[str]) -> None:
-        """Note a name that is not one of those known."""
-        self.fault(place, f"unknown {what} {name!r}.{closest(name, known)}")
-
-    def checked(self, record: Shape | None) -> Shape:
-        """What was made of the file, or one ValueError with all its faults, in its order."""
-        if record is None or self.faults:
-            found = [text for _, text in sorted(self.faults)]
-            count = "1 fault" if len(found) == 1 else f"{len(found)} faults"
-            raise ValueError("\n".join([f"{self.path.name} has {count}:", *found]))
-        return record
 
 
 def load_instrument(project: Folders) -> Instrument:
@@ -501,13 +499,18 @@ def load_instrument(project: Folders) -> Instrument:
     said = str(source.data.get("languages", LANGUAGES))  # whatever it is: judged by `build`
     instrument = build(Instrument, source, [name for name in LANGUAGES if name in said])
     if instrument is not None:
-        _check_names(instrument, source)
+        source.note(_name_faults(instrument))
         instrument = _keyed(instrument)
-        _check_scales(instrument, source)
-        _check_blocks(instrument, source)
-        _check_derived(instrument, source)
-        _check_constructs(instrument, source)
-        _check_cycles(instrument, source)
+        turned = [f"{name}_r" for name, item in instrument.items.items() if item.reverse]
+        known = {
+            "scale": instrument.scales,
+            "variable": [*instrument.items, *instrument.derived],
+            "item": [*instrument.items, *turned, *instrument.constructs],
+        }
+        source.note(_unknown_faults(instrument, known))
+        checks = (_label_faults, _item_faults, _derived_faults, _construct_faults, _loop_faults)
+        for check in checks:
+            source.note(check(instrument))
     return source.checked(instrument)
 
 
@@ -532,135 +535,11 @@ def load_wave(project: Folders, wave: str) -> Wave:
     parsed = build(Wave, source, full.languages)
     if parsed is not None:
         parsed = parsed.model_copy(update={"instrument": instrument})
-        _check_wave(parsed, full, wave, source)
+        if parsed.wave != wave:
+            source.fault(("wave",), f"it is {parsed.wave!r}, but the file is named {wave}.yaml")
+        for check in (_column_faults, _answer_faults, _wording_faults, _rule_faults):
+            source.note(check(parsed, full))
     return source.checked(parsed)
-
-
-def read_yaml(path: Path) -> SourceFile:
-    """Parse a YAML file; note keys that stand twice, of which YAML would silently keep the last."""
-    source = SourceFile(path)
-    try:
-        loader = _LOADER(path.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        _index(node, (), source)
-        source.data = loader.construct_document(node) if node else None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        what = f"{path} is not UTF-8 text (byte {error.start})"
-        raise ValueError(f"{what}. Save it as UTF-8.") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(source.data, dict):
-        raise ValueError(f"{path} is empty or is not a mapping of keys to values.")
-    return source
-
-
-def _index(node: yaml.Node | None, place: tuple, source: SourceFile) -> None:
-    """Remember the line of each place; note keys that stand twice or are no words to YAML."""
-    if isinstance(node, yaml.MappingNode):
-        names = [_name(key) for key, _ in node.value]
-        for name, (key, value) in zip(names, node.value, strict=True):
-            here = (*place, name)
-            source.lines[here] = key.start_mark.line + 1
-            if names.count(name) > 1:
-                source.fault(here, "this name stands more than once here")
-            if key.tag == "tag:yaml.org,2002:bool":
-                source.fault(here, f'{TRUTH}, "{key.value}"')
-                key.tag = "tag:yaml.org,2002:str"  # to read on
-            _index(value, here, source)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, value in enumerate(node.value):
-            here = (*place, str(position))
-            source.lines[here] = value.start_mark.line + 1
-            _index(value, here, source)
-
-
-def _name(key: yaml.Node) -> str:
-    """A key as text; 1, 01 and 0x1 are one code."""
-    return str(yaml.safe_load(key.value) if key.tag.endswith(":int") else key.value)
-
-
-def build(
-    shape: type[Shape], source: SourceFile, languages: Iterable[str] = LANGUAGES
-) -> Shape | None:
-    """The file as a record, its faults noted; None where it cannot be read on in spite of them.
-
-    Its texts must be in these languages.
-    """
-    try:
-        record = shape.model_validate(source.data)
-    except ValidationError as error:
-        faults = error.errors()
-        for fault in faults:
-            source.fault(tuple(key for key in fault["loc"] if key != "[key]"), _plain(fault))
-        try:
-            record = shape.model_validate(_mended(source.data, faults, languages))
-        except ValidationError:
-            return None
-    _check_languages(record, languages, source)
-    return record
-
-
-def _check_languages(record: Strict, languages: Iterable[str], source: SourceFile) -> None:
-    """Each text has each language of the questionnaire, and no other."""
-    texts, listed = dict(_texts(record, ())), ", ".join(languages)
-    for language in LANGUAGES:
-        needed = language in languages
-        wrong = [place for place, text in texts.items() if (language in text) != needed]
-        reason = "this key is missing" if needed else f"the questionnaire has languages: [{listed}]"
-        if len(wrong) == len(texts) > 1:  # one fault, not one for each text
-            reason = f"{'no' if needed else 'every'} text is in {language}"
-            source.fault((), f"{reason}, but the questionnaire has languages: [{listed}]")
-            continue
-        for place in wrong:
-            source.fault((*place, language), reason)
-
-
-def _texts(record: Any, place: tuple) -> Iterator[tuple[tuple, list[str]]]:
-    """The place of every text in a record, and the languages that it has."""
-    if isinstance(record, Text):
-        yield place, [language for language, text in record if text is not None]
-    parts = dict(record).items() if isinstance(record, Strict | dict) else ()
-    for name, part in enumerate(record) if isinstance(record, list) else parts:
-        yield from _texts(part, (*place, name))
-
-
-def _mended(data: dict, faults: list[ErrorDetails], languages: Iterable[str]) -> dict:
-    """The data without unknown keys and with a stand-in for each missing text.
-
-    Only to look for more faults in the rest: what has a fault is never handed on.
-    """
-    data, text = deepcopy(data), dict.fromkeys(languages, "?")
-    stand_ins: dict[Any, Any] = {**text, "label": text, "title": text}
-    for fault in faults:
-        *above, last = fault["loc"]
-        holder = reduce(getitem, above, data)
-        if fault["type"] == "extra_forbidden":
-            del holder[last]
-        elif last in stand_ins:
-            holder[last] = stand_ins[last]
-    return data
-
-
-def _plain(fault: ErrorDetails) -> str:
-    """A pydantic message in the words of somebody who edits the file."""
-    if fault["type"] == "extra_forbidden":
-        return "this key is not known here"
-    if fault["type"] == "missing":
-        return "this key is missing"
-    if fault["type"] == "string_type" and not isinstance(fault["input"], dict | list):
-        what = TRUTH if isinstance(fault["input"], bool) else "write it in quotes"
-        return f"{fault['msg']} (found {fault['input']!r}): {what}"
-    if fault["type"] == "literal_error" and fault["input"] == "synthetic":
-        return f"{fault['msg']}; synthetic is now called reconstructed"
-    return f"{fault['msg']} (found {fault['input']!r})"
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """The end of a message: names that are spelt nearly like this one."""
-    near = get_close_matches(name, list(known), n=3)
-    return f" Closest: {', '.join(near)}." if near else ""
 
 
 def _order(wave: str) -> list[str | int]:
@@ -699,7 +578,28 @@ def _turned(scale: Scale | None) -> dict[int, list[int]]:
     return turned if turned.keys() == scale.codes.keys() else {}
 
 
-def _check_names(instrument: Instrument, source: SourceFile) -> None:
+# --- checks: each yields the place of a fault, and what is wrong there ----------------------------
+
+
+def _repeated(names: Iterable[Any]) -> list[Any]:
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def _range_faults(ranges: Iterable[Range], place: tuple) -> Iterator[Fault]:
+    found = sorted(map(ends, ranges))
+    if any(low > high for low, high in found):
+        yield place, "its low end is above its high end"
+    elif any(low <= high for (_, high), (low, _) in pairwise(found)):
+        yield place, "a number can lie in two of the ranges"
+
+
+def _unknown_faults(record: Strict, known: Mapping[str, Iterable[str]]) -> Iterator[Fault]:
+    """Names that are not there, said of the list or the part that holds them."""
+    for place, name, reason in unknown_names(record, known):
+        yield place if place[-1] == name else place[:-1], reason
+
+
+def _name_faults(instrument: Instrument) -> Iterator[Fault]:
     """Items, derived variables and constructs are columns of one table: their names must differ."""
     named: dict[tuple, str] = {}
     for block, spec in instrument.blocks.items():
@@ -711,21 +611,16 @@ def _check_names(instrument: Instrument, source: SourceFile) -> None:
     count = Counter(named.values())
     for place, name in named.items():
         if count[name] > 1:
-            source.fault(place, f"the name {name!r} is used {count[name]} times")
+            yield place, f"the name {name!r} is used {count[name]} times"
         if name in (*RESERVED, *FLAGS):
-            source.fault(place, f"the name {name!r} is reserved")
+            yield place, f"the name {name!r} is reserved"
         if not name.isidentifier():
-            source.fault(place, f"{name!r} is not a name: use letters, digits and _")
+            yield place, f"{name!r} is not a name: use letters, digits and _"
 
 
-def _check_scales(instrument: Instrument, source: SourceFile) -> None:
+def _label_faults(instrument: Instrument) -> Iterator[Fault]:
+    """An answer must be told from every other by its label."""
     for name, scale in instrument.scales.items():
-        here, own = ("scales", name), KEYS[scale.kind].split()
-        for key in scale.model_fields_set - {"kind", *own}:
-            source.fault((*here, key), f"a scale of kind {scale.kind} has no {key}")
-        if own and own[0] not in scale.model_fields_set:
-            source.fault(here, f"a scale of kind {scale.kind} needs {own[0]}")
-        _check_ranges([scale.range], (*here, "range"), source)
         for language in instrument.languages:
             read = {str(code): str(code) for code in scale.codes}  # as an export of codes has it
             if scale.dont_know:
@@ -734,269 +629,182 @@ def _check_scales(instrument: Instrument, source: SourceFile) -> None:
                 label = getattr(text, language) or str(code)
                 if (other := read.setdefault(fold(label), str(code))) != str(code):
                     what = f"the label {label!r} ({language}) would also be read as {other}"
-                    source.fault((*here, "codes", code), f"{what}: give each its own words")
+                    yield ("scales", name, "codes", code), f"{what}: give each its own words"
 
 
-def _check_blocks(instrument: Instrument, source: SourceFile) -> None:
+def _item_faults(instrument: Instrument) -> Iterator[Fault]:
     for name, block in instrument.blocks.items():
-        here = ("blocks", name)
         for item, spec in block.items.items():
-            scale, place = spec.scale or block.scale, (*here, "items", item)
-            if scale is None:
-                source.fault(place, "it has no scale")
-            elif scale not in instrument.scales:
-                source.unknown(place, "scale", scale, instrument.scales)
-            elif block.multiple and set(instrument.scales[scale].codes) != {0, 1}:
-                reason = "an option of a multiple question needs a scale with codes 0 and 1"
-                source.fault(place, reason)
-            elif spec.reverse and not _turned(instrument.scales[scale]):
+            place, scale = ("blocks", name, "items", item), instrument.scale_name(item)
+            answers = instrument.scales.get(scale)
+            if not scale:
+                yield place, "it has no scale"
+            elif answers and block.multiple and set(answers.codes) != {0, 1}:
+                yield place, "an option of a multiple question needs a scale with codes 0 and 1"
+            elif answers and spec.reverse and not _turned(answers):
                 reason = f"the scale {scale!r} has no order that can be turned round"
-                source.fault((*place, "reverse"), reason)
-            _check_dates(spec, place, source)
-        _check_dates(block, here, source)
+                yield (*place, "reverse"), reason
         if asked := block.asked_if:
-            _check_codes(instrument, asked.variable, asked.codes, (*here, "asked_if"), source)
+            here = ("blocks", name, "asked_if")
+            yield from _code_faults(instrument, asked.variable, asked.codes, here)
 
 
-def _check_dates(asked: Dated, place: tuple, source: SourceFile) -> None:
-    if asked.since and asked.until and asked.outside(asked.until):
-        source.fault((*place, "until"), f"{asked.until} is before {asked.since}")
-
-
-def _check_codes(
-    instrument: Instrument, variable: str, codes: list[int], place: tuple, source: SourceFile
-) -> None:
-    """A variable with an answer scale, and codes that stand in that scale."""
-    known = [*instrument.items, *instrument.derived]
-    if variable not in known:
-        source.unknown(place, "variable", variable, known)
-        return
-    if instrument.kind(variable) in ("number", "open"):
-        reason = f"{variable} is of kind {instrument.kind(variable)}: it has no codes"
-        source.fault(place, reason)
+def _code_faults(
+    instrument: Instrument, variable: str, codes: Iterable[int], place: tuple
+) -> Iterator[Fault]:
+    """Codes that do not stand in the answer scale of a variable, as far as that is known."""
+    if variable not in (*instrument.items, *instrument.derived):
         return
     scale = instrument.scales.get(instrument.scale_name(variable))
-    known_codes = scale.codes if scale else codes
-    for code in set(codes) - set(known_codes):
-        listed = ", ".join(map(str, known_codes))
-        source.fault(place, f"{variable} has no code {code}; its codes are {listed}")
+    if scale and scale.kind in ("number", "open"):
+        yield place, f"{variable} is of kind {scale.kind}: it has no codes"
+    elif scale:
+        listed = ", ".join(map(str, scale.codes))
+        for code in set(codes) - set(scale.codes):
+            yield place, f"{variable} has no code {code}; its codes are {listed}"
 
 
-def _check_ranges(ranges: Iterable[Range], place: tuple, source: SourceFile) -> None:
-    found = sorted(map(ends, ranges))
-    if any(low > high for low, high in found):
-        source.fault(place, "its low end is above its high end")
-    elif any(low <= high for (_, high), (low, _) in pairwise(found)):
-        source.fault(place, "a number can lie in two of the ranges")
-
-
-def _check_derived(instrument: Instrument, source: SourceFile) -> None:
+def _derived_faults(instrument: Instrument) -> Iterator[Fault]:
     for name, spec in instrument.derived.items():
-        here = ("derived", name)
-        if (spec.recode is None) == (spec.any_at_least is None):
-            source.fault(here, "give either recode or any_at_least")
-            continue
-        made = {*spec.recode.codes, *spec.recode.ranges} if spec.recode else {0, 1}
-        if spec.scale not in instrument.scales:
-            source.unknown(here, "scale", spec.scale, instrument.scales)
-        elif made - set(instrument.scales[spec.scale].codes):
-            source.fault(here, f"it makes codes that the scale {spec.scale!r} does not have")
-        if spec.recode:
-            old = [code for codes in spec.recode.codes.values() for code in codes]
-            name = spec.recode.source
-            number = name in instrument.items and instrument.kind(name) == "number"
-            if number != bool(spec.recode.ranges) or number == bool(old):
-                source.fault((*here, "recode"), "give ranges of a number, codes of anything else")
-                continue
-            _check_ranges(spec.recode.ranges.values(), (*here, "recode", "ranges"), source)
-            if not number:
-                _check_codes(instrument, name, old, (*here, "recode"), source)
-            for code in (c for c, times in Counter(old).items() if times > 1):
-                source.fault((*here, "recode"), f"the old code {code} is given to two new codes")
+        here, made = ("derived", name), {0, 1} if spec.any_at_least else set()
+        if recode := spec.recode:
+            made, old = {*recode.codes, *recode.ranges}, [*chain(*recode.codes.values())]
+            number = (
+                recode.source in instrument.items and instrument.kind(recode.source) == "number"
+            )
+            if number != bool(recode.ranges) or number == bool(old):
+                yield (*here, "recode"), "give ranges of a number, codes of anything else"
+            elif not number:
+                yield from _code_faults(instrument, recode.source, old, (*here, "recode"))
         elif reach := spec.any_at_least:
             for item in reach.items:
-                _check_codes(instrument, item, [reach.code], (*here, "any_at_least"), source)
+                yield from _code_faults(instrument, item, [reach.code], (*here, "any_at_least"))
+        if spec.scale in instrument.scales and made - set(instrument.scales[spec.scale].codes):
+            yield here, f"it makes codes that the scale {spec.scale!r} does not have"
 
 
-def _check_constructs(instrument: Instrument, source: SourceFile) -> None:
+def _construct_faults(instrument: Instrument) -> Iterator[Fault]:
     turned = {f"{item}_r": item for item, spec in instrument.items.items() if spec.reverse}
-    known = [*instrument.items, *turned, *instrument.constructs]
     for name, spec in instrument.constructs.items():
         here = ("constructs", name, "items")
-        for item in spec.items:
-            if item not in known:
-                source.unknown(here, "item", item, known)
-            elif instrument.kind(item) not in ("ordinal", "number", ""):
-                source.fault(here, f"{item} is not on an ordinal scale: a mean of it says nothing")
-        for item in (i for i, times in Counter(spec.items).items() if times > 1):
+        for item in (item for item in spec.items if item in (*instrument.items, *turned)):
+            if instrument.kind(item) not in ("ordinal", "number", ""):
+                yield here, f"{item} is not on an ordinal scale: a mean of it says nothing"
+        for item in _repeated(spec.items):
             both = f" (as {turned[item]}, which is reversed)" if item in turned else ""
-            source.fault(here, f"{item} stands more than once{both}")
-        if len(units := _units(instrument, name, {name})) > 1 and any(units):
-            source.fault(here, "numbers have a mean with others of their own scale only")
-        if spec.min_answered and spec.min_answered > len(spec.items):
-            reason = f"min_answered is {spec.min_answered}, with {len(spec.items)} items"
-            source.fault(("constructs", name), reason)
+            yield here, f"{item} stands more than once{both}"
+        kinds = {i: instrument.kind(i) for i in instrument.rests_on([name])}
+        units = {instrument.scale_name(i) if kinds[i] == "number" else "" for i in kinds}
+        if len(units) > 1 and any(units):
+            yield here, "numbers have a mean with others of their own scale only"
 
 
-def _units(instrument: Instrument, construct: str, seen: set[str]) -> set[str]:
-    """The scales of the numbers in a construct and those in it; "" for answers on other scales."""
-    found: set[str] = set()
-    for item in instrument.constructs[construct].items:
-        if item not in instrument.constructs:
-            number = item in instrument.items and instrument.kind(item) == "number"
-            found.add(instrument.scale_name(item) if number else "")
-        elif item not in seen:
-            found |= _units(instrument, item, {*seen, item})
-    return found
-
-
-def _check_cycles(instrument: Instrument, source: SourceFile) -> None:
+def _loop_faults(instrument: Instrument) -> Iterator[Fault]:
     """No block, derived variable or construct may depend on itself, directly or along a detour."""
-    needs = {name: set(spec.sources) for name, spec in instrument.derived.items()}
-    scores = set(instrument.constructs)
-    needs |= {name: set(spec.items) & scores for name, spec in instrument.constructs.items()}
-    for block in instrument.blocks.values():
-        routed = {block.asked_if.variable} if block.asked_if else set()
-        needs |= dict.fromkeys(block.items, routed)
-    known: dict[tuple, str] = {}
-    while loop := _find_loop(needs):
-        start = loop.index(min(loop))
-        chain = " <- ".join([*loop[start:], *loop[:start], min(loop)])
-        known.setdefault(_place_of(instrument, min(loop)), chain)  # items of a block loop together
-        needs[min(loop)] = set()  # to find the next
-    for place, chain in known.items():
-        source.fault(place, f"it depends on itself: {chain}")
+    needs, said = dict(instrument.needs), set()
+    while loop := _loop(needs):
+        first = min(loop)
+        start, block = loop.index(first), instrument.block_of.get(first, "")
+        made = "derived" if first in instrument.derived else "constructs"
+        place = ("blocks", block, "asked_if") if block else (made, first)
+        if place not in said:  # items of a block loop together
+            chained = " <- ".join([*loop[start:], *loop[:start], first])
+            yield place, f"it depends on itself: {chained}"
+        said.add(place)
+        needs[first] = []  # to find the next
 
 
-def _find_loop(needs: dict[str, set[str]]) -> list[str]:
+def _loop(needs: dict[str, list[str]]) -> list[str]:
     """Names of which each depends on the next and the last on the first, if there are any."""
     try:
-        TopologicalSorter({name: sorted(others) for name, others in needs.items()}).prepare()
+        TopologicalSorter(needs).prepare()
     except CycleError as error:
         return error.args[1][:0:-1]
     return []
 
 
-def _place_of(instrument: Instrument, name: str) -> tuple:
-    if name in instrument.block_of:
-        return ("blocks", instrument.block_of[name], "asked_if")
-    return ("derived" if name in instrument.derived else "constructs", name)
-
-
-def _check_wave(wave: Wave, full: Instrument, name: str, source: SourceFile) -> None:
-    instrument = wave.instrument
-    if wave.wave != name:
-        source.fault(("wave",), f"it is {wave.wave!r}, but the file is named {name}.yaml")
-    form = wave.export.datetime
-    try:
-        datetime.strptime(datetime(2012, 10, 31, 13, 5).strftime(form), form)
-    except ValueError as error:
-        source.fault(("export", "datetime"), f"it is not a format of dates: {error}")
-    if wave.fieldwork.end < wave.fieldwork.start:
-        source.fault(("fieldwork",), "it ends before it starts")
-    if wave.export.language not in full.languages:
-        reason = (
-            f"the questionnaire has languages: [{', '.join(full.languages)}]; write one of them"
-        )
-        source.fault(("export", "language"), reason)
-    for item in wave.not_in_wave:
-        if item not in full.items:
-            source.unknown(("not_in_wave",), "item", item, full.items)
-    _check_columns(wave, full, source)
-    _check_wording(wave, source)
-    _check_answers(wave, instrument, source)
-    _check_rules(wave, instrument, source)
-
-
-def _check_columns(wave: Wave, full: Instrument, source: SourceFile) -> None:
+def _column_faults(wave: Wave, full: Instrument) -> Iterator[Fault]:
     asked = wave.items
     if "respondent_id" not in wave.columns:
-        source.fault(("columns",), "respondent_id has no column; add it")
+        yield ("columns",), "respondent_id has no column; add it"
     for item in asked:
         if item not in wave.columns:
-            reason = f"{item} has no column; add it, or list it under not_in_wave"
-            source.fault(("columns",), reason)
+            yield ("columns",), f"{item} has no column; add it, or list it under not_in_wave"
     for variable in wave.columns:
         if variable in wave.not_in_wave:
-            source.fault(("columns", variable), "it has a column, but is listed under not_in_wave")
+            yield ("columns", variable), "it has a column, but is listed under not_in_wave"
         elif variable in full.items and variable not in asked:
             reason = f"it is asked {full.outside(variable, wave.wave)}, not in this wave"
-            source.fault(("columns", variable), reason)
-        elif variable not in asked and variable not in RESERVED:
+            yield ("columns", variable), reason
+        elif variable not in (*asked, *RESERVED):
             near = closest(variable, [*asked, *RESERVED])
-            source.fault(("columns", variable), f"unknown variable.{near}")
+            yield ("columns", variable), f"unknown variable.{near}"
     for person in wave.personal:
         if person in (*asked, *RESERVED):
-            source.fault(
-                ("personal", person), "this is the name of a question or of another column"
-            )
-    places: list[tuple[str, str | int, str]] = []
-    for part, columns in (("columns", wave.columns), ("personal", wave.personal)):
-        places += [(part, name, column) for name, column in columns.items()]
-    places += [("ignored", position, column) for position, column in enumerate(wave.ignored)]
-    times = Counter(column for _, _, column in places)
-    for part, name, column in places:
+            yield ("personal", person), "this is the name of a question or of another column"
+    used = {("columns", name): column for name, column in wave.columns.items()}
+    used |= {("personal", name): column for name, column in wave.personal.items()}
+    used |= {("ignored", str(at)): column for at, column in enumerate(wave.ignored)}
+    times = Counter(used.values())
+    for place, column in used.items():
         if times[column] > 1:
-            source.fault((part, name), f"the column {column!r} is used {times[column]} times")
+            yield place, f"the column {column!r} is used {times[column]} times"
 
 
-def _check_answers(wave: Wave, instrument: Instrument, source: SourceFile) -> None:
+def _answer_faults(wave: Wave, full: Instrument) -> Iterator[Fault]:
+    if wave.export.language not in full.languages:
+        listed = f"the questionnaire has languages: [{', '.join(full.languages)}]"
+        yield ("export", "language"), f"{listed}; write one of them"
+    scales = wave.instrument.scales
     for scale, labels in wave.answers.items():
-        if scale not in instrument.scales:
-            source.fault(("answers", scale), f"unknown scale.{closest(scale, instrument.scales)}")
+        if scale not in scales:
+            yield ("answers", scale), f"unknown scale.{closest(scale, scales)}"
             continue
-        spec, language = instrument.scales[scale], wave.export.language
+        spec, language = scales[scale], wave.export.language
         labels_of = {code: getattr(text, language) or "" for code, text in spec.codes.items()}
         read: dict[str, int | str] = {fold(label): code for code, label in labels_of.items()}
         for label, code in labels.items():
             here = ("answers", scale, label)
             if spec.kind == "open":
-                source.fault(here, "an open question has no answers to list")
+                yield here, "an open question has no answers to list"
             elif code not in MISSING_REASONS and (isinstance(code, str) or not spec.holds(code)):
                 what = "in the range" if spec.kind == "number" else "a code"
-                reason = f"{code!r} is neither {what} of {scale} nor a reason for missing"
-                source.fault(here, reason)
+                yield here, f"{code!r} is neither {what} of {scale} nor a reason for missing"
             elif (other := read.setdefault(fold(label), code)) != code:
-                source.fault(here, f"the label {label!r} stands for {other!r} as well")
+                yield here, f"the label {label!r} stands for {other!r} as well"
 
 
-def _check_wording(wave: Wave, source: SourceFile) -> None:
-    instrument = wave.instrument
+def _wording_faults(wave: Wave, full: Instrument) -> Iterator[Fault]:
+    blocks, items = wave.instrument.blocks, full.items
     for name, words in wave.wording.items():
-        holders = [h for h in (instrument.blocks.get(name), instrument.items.get(name)) if h]
-        if not holders or name in wave.not_in_wave:
-            known = [*wave.items, *instrument.blocks]
-            source.unknown(("wording", name), "item or block of this wave", name, known)
+        if name not in (*blocks, *wave.items):
+            near = closest(name, [*wave.items, *blocks])
+            yield ("wording", name), f"unknown item or block of this wave {name!r}.{near}"
             continue
+        holders: list[Dated] = [part[name] for part in (blocks, items) if name in part]
         for key in words.model_fields_set - {key for h in holders for key in words.of(h)}:
             kind = "a block has title and question"
-            if isinstance(holders[0], Item):
+            if name not in blocks:
                 kind = "an item has label and text"
-            source.fault(("wording", name, key), f"not here: {kind}")
+            yield ("wording", name, key), f"not here: {kind}"
 
 
-def _check_rules(wave: Wave, instrument: Instrument, source: SourceFile) -> None:
-    rules = wave.rules
-    for block in rules.complete:
-        if block not in instrument.blocks:
-            source.unknown(("rules", "complete"), "block", block, instrument.blocks)
+def _rule_faults(wave: Wave, full: Instrument) -> Iterator[Fault]:
+    rules, instrument = wave.rules, wave.instrument
+    variables = [*instrument.items, *instrument.derived]
+    known = {"block": instrument.blocks, "variable": variables, "item": full.items}
+    yield from _unknown_faults(wave, known)
     for variable, codes in rules.eligible.items():
         here = ("rules", "eligible", variable)
-        _check_codes(instrument, variable, codes, here, source)
+        yield from _code_faults(instrument, variable, codes, here)
         derived = instrument.derived.get(variable)
         for item in derived.sources if derived else [variable]:
             if item in wave.not_in_wave:
-                source.fault(here, f"{item} was not asked in this wave")
+                yield here, f"{item} was not asked in this wave"
     used: dict[tuple[str, ...], list[str]] = {("rules", "duplicates"): rules.duplicates}
     if rules.test_entries:
         used["rules", "test_entries", "columns"] = rules.test_entries.columns
-        try:
-            re.compile(rules.test_entries.pattern)
-        except re.error as error:
-            reason = f"it is not a regular expression: {error}"
-            source.fault(("rules", "test_entries", "pattern"), reason)
     columns = [*wave.personal, *RESERVED]
     for place, names in used.items():
-        for name in names:
-            if name not in columns:
-                source.fault(place, f"unknown column {name!r}; use one of {', '.join(columns)}")
+        for name in (name for name in names if name not in columns):
+            yield place, f"unknown column {name!r}; use one of {', '.join(columns)}"

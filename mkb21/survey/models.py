@@ -16,7 +16,8 @@ from pandas import DataFrame
 
 import semfit
 from mkb21.survey.analysis import Analysis, Chosen, variables
-from mkb21.survey.instrument import Instrument, closest
+from mkb21.survey.instrument import Instrument
+from mkb21.survey.yaml_files import closest
 
 KINDS = {"=~": "indicator", "~": "path", "~~": "covariance"}  # else: "parameter"
 LEFT_OUT = ["kind", "lhs", "op", "rhs", "label", "why", "because"]
