@@ -311,7 +311,7 @@ def solution(fit: semfit.Fit | None, why: str) -> Any:
     empty = {name: DataFrame(columns=text.split()) for name, text in EMPTY.items()}
     if fit is not None:
         empty["problems"] = fit.problems
-    return SimpleNamespace(**empty, n_used=0)
+    return SimpleNamespace(**empty)
 
 
 def columns(prepared: Prepared, plan: Chosen) -> dict[str, dict[str, Any]]:
