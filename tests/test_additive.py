@@ -60,7 +60,7 @@ def project(tmp_path_factory):
     return project
 
 
-def tested(project, *arguments):
+def outcome(project, *arguments):
     """Run tests in the copy, with its own mkb21."""
     paths = os.pathsep.join([str(project.root), ENVIRONMENT["PYTHONPATH"]])
     environment = {k: v for k, v in ENVIRONMENT.items() if not k.startswith("PYTEST_")}
@@ -72,19 +72,19 @@ def tested(project, *arguments):
 
 
 def test_the_repository_stays_green(project):
-    done = tested(project, *[f"test_{name}.py" for name in FILES])
+    done = outcome(project, *[f"test_{name}.py" for name in FILES])
     assert done.returncode == 0, done.stdout[-4000:]
-    done = tested(project, *FORM)
+    done = outcome(project, *FORM)
     assert done.returncode == 0 and "51_own" not in done.stdout, done.stdout[-4000:]
 
 
 def test_your_tests_are_green_until_there_is_a_fault(project):
-    done = tested(project, "-m", "yours", "test_yours.py")
+    done = outcome(project, "-m", "yours", "test_yours.py")
     assert done.returncode == 0 and "skipped" not in done.stdout, done.stdout[-4000:]
     path = project.notebooks / "51_own.ipynb"
     path.write_text(path.read_text(encoding="utf-8").replace("study\\n", "def f(): ...\\n"))
     model = project.models / "own.lav"
     model.write_text(model.read_text(encoding="utf-8") + "use ~ sizee\n", encoding="utf-8")
-    done = tested(project, "-m", "yours", "test_yours.py", "-k", "hides or read")
+    done = outcome(project, "-m", "yours", "test_yours.py", "-k", "hides or read")
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert len(failed) == 1 and "names_what_the_questionnaire_has[own]" in failed[0], done.stdout
