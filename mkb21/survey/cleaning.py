@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +79,7 @@ def clean(raw: RawExport, wave: Wave) -> Cleaned:
     Raises
     ------
     ValueError
-        When a rule uses a variable that this wave did not ask, or when no respondent is left.
+        When no respondent is left, or an item has many codes that its scale does not have.
     """
     ids = Index(raw.meta["respondent_id"], name="respondent_id")
     meta, values, missing = (part.set_axis(ids) for part in (raw.meta, raw.values, raw.missing))
@@ -147,8 +146,10 @@ def _with_scores(values: DataFrame, wave: Wave) -> DataFrame:
 # variable, before. No content of a personal column is in them.
 
 
-def _cases(index: Index, variable: Cells, before: Cells) -> DataFrame:
-    return DataFrame({"respondent_id": index, "variable": variable, "before": before}, dtype=str)
+def _cases(index: Index, variable: Cells, before: Cells, **same: str) -> DataFrame:
+    """Rows for the ledger; `same`: what is the same in all."""
+    rows = {"respondent_id": index, "variable": variable, "before": before}
+    return DataFrame(rows, dtype=str).assign(**same)
 
 
 def test_entries(meta: DataFrame, rule: TestEntries) -> DataFrame:
@@ -175,8 +176,6 @@ def incomplete(missing: DataFrame, blocks: list[str], instrument: Instrument) ->
 
 def outside(values: DataFrame, variable: str, codes: list[int]) -> DataFrame:
     """Respondents whose known code is not one of `codes`; an unknown one is kept."""
-    if variable not in values:
-        raise ValueError(f"rules: eligible: {variable} was not asked in this wave.")
     code = values[variable]
     out = code[code.notna() & ~code.isin(codes)]
     return _cases(out.index, variable, out.map(_code_text).to_numpy())
@@ -215,18 +214,16 @@ def fill_multiple(values: DataFrame, missing: DataFrame, instrument: Instrument)
     Without any option chosen, blanks stay not_answered: the question may have been skipped.
     """
     values, missing, edits = values.copy(), missing.copy(), []
-    for name, block in instrument.blocks.items():
-        items = [item for item in instrument.block(name) if item in values]
-        if not block.multiple or not items:
-            continue
+    asked = instrument.only(set(values))
+    for items in [[*block.items] for block in asked.blocks.values() if block.multiple]:
         chosen = values[items].eq(1).any(axis=1)
         blank = missing[items].eq("not_answered").mul(chosen, axis=0)
         values[items] = values[items].mask(blank, 0.0)
         missing[items] = missing[items].mask(blank, "")
         some = blank[blank.any(axis=1)]
         cells = [", ".join(some.columns[row]) for row in some.to_numpy()]
-        edits.append(_edits("multiple_blank", some.index, cells, "not_answered", "0"))
-    return values, missing, _concat(edits)
+        edits.append(_cases(some.index, cells, "not_answered", after="0"))
+    return values, missing, _ledger("multiple_blank", edits)
 
 
 def out_of_range(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Edited:
@@ -237,30 +234,29 @@ def out_of_range(values: DataFrame, missing: DataFrame, instrument: Instrument) 
     """
     values, missing, edits, faults = values.copy(), missing.copy(), [], []
     for item in values:
-        scale, code = instrument.scales[instrument.scale_name(item)], values[item]
+        name, code = instrument.scale_name(item), values[item]
+        scale, n = instrument.scales[name], code.count()
         bad = code.notna() & ~code.map(scale.holds)
-        times, name = code[bad].value_counts(), instrument.scale_name(item)
-        most = times.iloc[0] if len(times) else 0
-        if scale.kind == "number" and bad.sum() > max(2, MANY_SLIPS * code.count()):
+        (first, most), *_ = [*code[bad].value_counts().items(), (0, 0)]
+        if scale.kind == "number" and bad.sum() > max(2, MANY_SLIPS * n):
             low, high = map(_code_text, ends(scale.range))
-            faults.append(
-                f"{item}: {bad.sum()} of {code.count()} numbers are outside the range of the scale "
-                f"{name!r}, {low} to {high} ({_code_text(times.index[0])}: {most} times). Widen it"
+            what = (
+                f"{bad.sum()} of {n} numbers are outside the range of the scale {name!r}, {low} to"
             )
-        elif scale.kind != "number" and most > max(2, MANY_SLIPS * code.count()):
-            faults.append(
-                f"{item}: code {_code_text(times.index[0])} stands {most} times in "
-                f"{code.count()} answers; the scale {name!r} has "
-                f"{', '.join(map(str, scale.codes))}. Say what it means under answers: in the "
-                "description of the wave"
+            faults.append(f"{item}: {what} {high} ({_code_text(first)}: {most} times). Widen it")
+        elif scale.kind != "number" and most > max(2, MANY_SLIPS * n):
+            what = (
+                f"code {_code_text(first)} stands {most} times in {n} answers; the scale {name!r}"
             )
+            hint = "Say what it means under answers: in the description of the wave"
+            faults.append(f"{item}: {what} has {', '.join(map(str, scale.codes))}. {hint}")
         before = code[bad].map(_code_text).to_numpy()
-        edits.append(_edits("out_of_range", code.index[bad], item, before, "not_answered"))
+        edits.append(_cases(code.index[bad], item, before, after="not_answered"))
         values[item] = code.mask(bad)
         missing[item] = missing[item].mask(bad, "not_answered")
     if faults:
         raise ValueError("Codes that are no slips:\n" + "\n".join(faults))
-    return values, missing, _concat(edits)
+    return values, missing, _ledger("out_of_range", edits)
 
 
 def route(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Edited:
@@ -275,33 +271,28 @@ def route(values: DataFrame, missing: DataFrame, instrument: Instrument) -> Edit
     values, missing, edits = values.copy(), missing.copy(), []
     known = {item: values[item] for item in values}
     skipped = {item: missing[item] == "not_asked" for item in missing}
-    for name in _in_order(values, instrument):
-        if name in instrument.derived:
-            spec = instrument.derived[name]
+    asked = instrument.only(set(values))
+    for name in asked.order:
+        if spec := asked.derived.get(name):
             known[name] = _derive_one(known, spec)
-            sources = [skipped[source] for source in spec.sources if source in known]
-            skipped[name] = pd.concat(sources, axis=1).all(axis=1)
-            continue
-        rule = instrument.blocks[instrument.block_of[name]].asked_if
+            skipped[name] = pd.concat([skipped[s] for s in spec.sources], axis=1).all(axis=1)
+        rule = asked.blocks[asked.block_of[name]].asked_if if name in asked.items else None
         if rule is None or rule.variable not in known:
             continue
         code, value, reason = known[rule.variable], values[name], missing[name]
         past = skipped[rule.variable] | (code.notna() & ~code.isin(rule.codes))
         given = past & reason.isin(["", "dont_know"])  # "don't know" is an answer
         before = reason[given].mask(reason[given] == "", value[given].map(_code_text)).to_numpy()
-        edits.append(_edits("routing", value.index[given], name, before, "not_asked"))
+        edits.append(_cases(value.index[given], name, before, after="not_asked"))
         values[name] = known[name] = values[name].mask(past)
         missing[name] = missing[name].mask(past, "not_asked")
         skipped[name] = missing[name] == "not_asked"
-    return values, missing, _concat(edits)
+    return values, missing, _ledger("routing", edits)
 
 
-def _edits(rule: str, index: Index, variable: Cells, before: Cells, after: str) -> DataFrame:
-    return _cases(index, variable, before).assign(rule=rule, scope="cell", after=after)
-
-
-def _concat(edits: list[DataFrame]) -> DataFrame:
-    return pd.concat([DataFrame(columns=LEDGER), *edits], ignore_index=True)
+def _ledger(rule: str, edits: list[DataFrame]) -> DataFrame:
+    rows = pd.concat([DataFrame(columns=LEDGER), *edits], ignore_index=True)
+    return rows.assign(rule=rule, scope="cell")
 
 
 def _code_text(code: float) -> str:
@@ -329,11 +320,11 @@ def derive(values: DataFrame, instrument: Instrument) -> DataFrame:
     DataFrame
         One float64 column per derived variable, in the order of the instrument, same index.
     """
-    known = {name: values[name] for name in values}
-    for name in _in_order(values, instrument):
-        if name in instrument.derived:
-            known[name] = _derive_one(known, instrument.derived[name])
-    made = {name: known[name] for name in instrument.derived if name in known}
+    known, asked = {name: values[name] for name in values}, instrument.only(set(values))
+    for name in asked.order:
+        if name in asked.derived:
+            known[name] = _derive_one(known, asked.derived[name])
+    made = {name: known[name] for name in asked.derived}
     return DataFrame(made, index=values.index, dtype="float64")
 
 
@@ -346,7 +337,7 @@ def _derive_one(known: dict[str, Series], spec: Derived) -> Series:
             made[source.between(*ends(given))] = code
         return made
     assert spec.any_at_least  # a checked instrument has one of the two
-    items = pd.concat([known[item] for item in spec.sources if item in known], axis=1)
+    items = pd.concat([known[item] for item in spec.sources], axis=1)
     reaches = (items >= spec.any_at_least.code).any(axis=1)
     return reaches.astype("float64").where(reaches | items.notna().all(axis=1))
 
@@ -369,10 +360,9 @@ def scores(values: DataFrame, instrument: Instrument) -> DataFrame:
     In R: ``ifelse(rowSums(!is.na(x)) >= min, rowMeans(x, na.rm = TRUE), NA)``.
     """
     known = {name: values[name] for name in values}
-    needs = {name: spec.items for name, spec in instrument.constructs.items()}
-    for name in [n for n in TopologicalSorter(needs).static_order() if n in needs]:
+    for name in [name for name in instrument.order if name in instrument.constructs]:
         needed = instrument.min_answered(name)
-        left = [known[item] for item in needs[name] if item in known]
+        left = [known[item] for item in instrument.constructs[name].items if item in known]
         if len(left) >= needed:
             items = pd.concat(left, axis=1)
             known[name] = items.mean(axis=1).where(items.notna().sum(axis=1) >= needed)
@@ -431,20 +421,6 @@ def longstring(values: DataFrame, missing: DataFrame, instrument: Instrument) ->
     return Series(best, index=values.index, name="longstring")
 
 
-def _in_order(values: DataFrame, instrument: Instrument) -> list[str]:
-    """The items in `values` and what can be derived of them, each after what it depends on."""
-    needs = {name: spec.sources for name, spec in instrument.derived.items()}
-    for item, block in instrument.block_of.items():
-        rule = instrument.blocks[block].asked_if
-        needs[item] = [rule.variable] if rule else []
-    there: dict[str, None] = {}
-    for name in TopologicalSorter(needs).static_order():
-        derivable = name in instrument.derived and any(source in there for source in needs[name])
-        if derivable or (name in instrument.items and name in values):
-            there[name] = None
-    return list(there)
-
-
 # --- the files that later notebooks read -------------------------------------------------------
 
 
@@ -467,13 +443,11 @@ def save(cleaned: Cleaned, project: Folders, wave: Wave) -> dict[str, Path]:
     }
     folder = project.processed(wave.wave)
     for name, table in tables.items():
-        if name.endswith(".parquet"):
-            write_whole(folder / name, table.to_parquet(index=False))
-        else:
-            write_whole(folder / name, table.to_csv(index=False, lineterminator="\n").encode())
+        text = None if name.endswith(".parquet") else table.to_csv(index=False, lineterminator="\n")
+        write_whole(folder / name, text.encode() if text else table.to_parquet(index=False))
     if wave.synthetic:  # a table of numbers cannot carry the notice itself
-        text = "".join(f"{wave.notice(language)}\n" for language in LANGUAGES)
-        write_whole(folder / "NOTICE.txt", text.encode())
+        notice = "".join(f"{wave.notice(language)}\n" for language in LANGUAGES)
+        write_whole(folder / "NOTICE.txt", notice.encode())
     return {name: folder / name for name in tables}
 
 
