@@ -237,7 +237,8 @@ def out_of_range(values: DataFrame, missing: DataFrame, instrument: Instrument) 
         name, code = instrument.scale_name(item), values[item]
         scale, n = instrument.scales[name], code.count()
         bad = code.notna() & ~code.map(scale.holds)
-        (first, most), *_ = [*code[bad].value_counts().items(), (0, 0)]
+        times = code[bad].value_counts()
+        first, most = (times.index[0], times.iloc[0]) if len(times) else (0, 0)
         if scale.kind == "number" and bad.sum() > max(2, MANY_SLIPS * n):
             low, high = map(_code_text, ends(scale.range))
             what = (

@@ -10,7 +10,8 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain, pairwise
 from math import inf
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -39,20 +40,8 @@ KEYS = {  # of each kind of scale: the first is needed
     "number": "unit range dont_know",
     "open": "",
 }
-NOTICES = {  # of the origins whose respondents are invented
-    "reconstructed": {
-        "nl": "Reconstructie: verzonnen respondenten die de gepubliceerde cijfers van {wave} "
-        "weergeven. Geen waarnemingen.",
-        "en": "Reconstruction: invented respondents that meet the published numbers of {wave}. "
-        "Not observations.",
-    },
-    "demonstration": {
-        "nl": "Demonstratie: de respondenten van {wave} en hun antwoorden zijn geheel verzonnen. "
-        "Geen waarnemingen.",
-        "en": "Demonstration: the respondents of {wave} and their answers are wholly invented. "
-        "Not observations.",
-    },
-}
+# of the origins whose respondents are invented
+NOTICES: dict[str, dict[str, str]] = read_yaml(Path(__file__).with_name("notices.yaml")).data
 
 
 # --- the shape of the files --------------------------------------------------------------------
@@ -94,8 +83,12 @@ class Scale(Strict):
 
 
 class Dated(Strict):
-    """What was asked from one wave to another, both included."""
+    """What was asked from one wave to another, both included.
 
+    `words`: the fields that a wave can have in words of its own.
+    """
+
+    words: ClassVar[tuple[str, ...]] = ()
     since: str | None = None
     until: str | None = None
 
@@ -116,6 +109,7 @@ class Item(Dated):
     `reverse`: scores take `<item>_r`, in which the highest code is the lowest (see `_keyed`).
     """
 
+    words = ("label", "text")
     label: Text
     text: Text | None = None
     scale: ScaleName | None = None
@@ -132,6 +126,7 @@ class Condition(Strict):
 class Block(Dated):
     """Questions that stand together in the questionnaire."""
 
+    words = ("title", "question")
     title: Text
     source: str
     question: Text | None = None
@@ -415,19 +410,6 @@ class Rules(Strict):
     longstring: int | None = None  # as many equal answers in a row are flagged, not dropped
 
 
-class Wording(Strict):
-    """Words of an item (label, text) or a block (title, question) in one wave."""
-
-    label: Text | None = None
-    text: Text | None = None
-    title: Text | None = None
-    question: Text | None = None
-
-    def of(self, asked: Dated) -> dict[str, Text]:
-        """Those that an item or a block has."""
-        return {k: text for k, text in self if text and k in type(asked).model_fields}
-
-
 class Wave(Strict):
     """One wave. Made by `load_wave`, which adds the instrument of the time of the wave."""
 
@@ -442,7 +424,7 @@ class Wave(Strict):
     ignored: list[str] = []
     answers: dict[str, dict[str, int | str]] = {}  # scale -> label -> code
     not_in_wave: list[ItemName] = []
-    wording: dict[str, Wording] = {}  # item or block -> its words in this wave
+    wording: dict[str, dict[str, Text]] = {}  # item or block -> its words in this wave
     rules: Rules = Rules()
     instrument: Instrument = Field(default=None, exclude=True)  # type: ignore[assignment]
 
@@ -479,7 +461,8 @@ class Wave(Strict):
         return _keyed(asked.having(blocks=blocks))
 
     def _reworded(self, name: str, asked: Dated) -> Any:
-        return asked.model_copy(update=self.wording.get(name, Wording()).of(asked))
+        words = self.wording.get(name, {})
+        return asked.model_copy(update={k: words[k] for k in asked.words if k in words})
 
 
 # --- reading and checking ----------------------------------------------------------------------
@@ -775,17 +758,15 @@ def _answer_faults(wave: Wave, full: Instrument) -> Iterator[Fault]:
 
 
 def _wording_faults(wave: Wave, full: Instrument) -> Iterator[Fault]:
-    blocks, items = wave.instrument.blocks, full.items
+    blocks, known = wave.instrument.blocks, [*wave.items, *wave.instrument.blocks]
     for name, words in wave.wording.items():
-        if name not in (*blocks, *wave.items):
-            near = closest(name, [*wave.items, *blocks])
+        if name not in known:
+            near = closest(name, known)
             yield ("wording", name), f"unknown item or block of this wave {name!r}.{near}"
             continue
-        holders: list[Dated] = [part[name] for part in (blocks, items) if name in part]
-        for key in words.model_fields_set - {key for h in holders for key in words.of(h)}:
-            kind = "a block has title and question"
-            if name not in blocks:
-                kind = "an item has label and text"
+        there = [part[name].words for part in (blocks, full.items) if name in part]
+        kind = f"{'a block' if name in blocks else 'an item'} has {' and '.join(there[0])}"
+        for key in words.keys() - {*chain(*there)}:
             yield ("wording", name, key), f"not here: {kind}"
 
 
