@@ -449,21 +449,3 @@ def test_an_indicator_of_a_contrast_is_the_difference_of_both_kinds(analysis):
     found = d.indicators(spec, analysis, lambda _: rows, missing(rows)).iloc[0]
     gap = rows[items.interactive].mean(axis=1) - rows[items.other].mean(axis=1)
     assert found["estimate"] == pytest.approx(gap.mean()) and found["variable"] == "difference"
-
-
-def test_groups_that_cannot_be_compared_have_a_reason():
-    rng = np.random.default_rng(2)
-    frame = pd.DataFrame({"x": rng.normal(size=20), "yes": [1.0, 0] * 10, "one": 1.0})
-    frame = frame.assign(two=[0.0] * 12 + [1] * 8, three=[1.0, 2, 3, 1] * 5, few=[1.0] + [0] * 19)
-    table, lost = d.compared(frame, ["x", "one"], ["two", "one", "three", "few"])
-    assert table[["variable", "group"]].to_numpy().tolist() == [["x", "two"]]
-    assert lost == [
-        ("same", ["two", "one"]),
-        ("single_group", ["one"]),
-        ("many_groups", ["three"]),
-        ("few_in_group", ["few", "x", "one"]),
-    ]
-    shares, lost = d.compared(frame, ["yes", "x"], ["two", "few"], shares=True)
-    assert shares["group"].tolist() == ["two", "few"]
-    assert (shares["p_holm"] >= shares["p"]).all() and shares["p_holm"].max() <= 1
-    assert [why for why, _ in lost] == ["not_binary", "not_binary"]

@@ -7,7 +7,8 @@ scales (alpha, item statistics, scores, dimensions), coefficients (ordinal alpha
 (exploratory factors, parallel analysis), validity (composite reliability, average variance
 extracted, heterotrait-monotrait ratios), differences (of scores, between answers of the same
 respondents and between two groups), frequencies (of answers, shares, missing answers), columns
-(choosing and refusing columns, means).
+(choosing and refusing columns, means), families (scales and families of them, what cannot be
+computed named instead of refused).
 
 Every function takes a frame with one row per respondent and NaN for a missing answer. Two rules
 for missing data, named where they apply: statistics of items use the respondents who answered all
@@ -30,12 +31,14 @@ from semfit.reliability.coefficients import (
     ordinal_alpha,
     scale_reliability,
 )
-from semfit.reliability.columns import means
+from semfit.reliability.columns import means, number_summary
 from semfit.reliability.differences import (
+    compare_groups,
     compare_means,
     compare_shares,
     odds_ratios,
     paired_gaps,
+    usable_pairs,
 )
 from semfit.reliability.factor import (
     ExploratoryFactors,
@@ -43,9 +46,20 @@ from semfit.reliability.factor import (
     exploratory_factors,
     parallel_analysis,
 )
+from semfit.reliability.families import (
+    each_family,
+    each_scale,
+    factors_of_families,
+    htmt_of_families,
+    parallel_of_families,
+    reliability_of_scales,
+    usable_families,
+    usable_scales,
+)
 from semfit.reliability.frequencies import (
     distributions,
     frequencies,
+    histogram,
     missing_patterns,
     missing_summary,
     multiple_response,
@@ -73,15 +87,21 @@ __all__ = [
     "OmegaTotal",
     "ParallelAnalysis",
     "average_variance_extracted",
+    "compare_groups",
     "compare_means",
     "compare_shares",
     "composite_reliability",
     "cronbach_alpha",
     "dimension_correlations",
     "distributions",
+    "each_family",
+    "each_scale",
     "exploratory_factors",
+    "factors_of_families",
     "frequencies",
+    "histogram",
     "htmt",
+    "htmt_of_families",
     "inter_item_correlations",
     "item_dimension_correlations",
     "item_statistics",
@@ -89,13 +109,19 @@ __all__ = [
     "missing_patterns",
     "missing_summary",
     "multiple_response",
+    "number_summary",
     "odds_ratios",
     "omega_total",
     "ordinal_alpha",
     "paired_gaps",
     "parallel_analysis",
+    "parallel_of_families",
+    "reliability_of_scales",
     "scale_reliability",
     "scale_scores",
     "scale_summary",
     "shares",
+    "usable_families",
+    "usable_pairs",
+    "usable_scales",
 ]

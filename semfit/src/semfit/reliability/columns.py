@@ -18,12 +18,15 @@ import pandas as pd
 from statsmodels.stats.weightstats import DescrStatsW
 
 CONFIDENCE = 0.95
+LeftOut = list[tuple[str, list[str]]]  # reason, a code; and the names that it is about
 
 __all__ = [
     "CONFIDENCE",
+    "LeftOut",
     "binary_columns",
     "columns",
     "means",
+    "number_summary",
     "numeric_columns",
     "plain",
     "refuse_doubled",
@@ -195,3 +198,33 @@ def _mean_columns(answers: pd.Series, confidence: float) -> dict[str, float]:
         low, high = DescrStatsW(answers.to_numpy()).tconfint_mean(alpha=1 - confidence)
     spread = {"mean": answers.mean(), "sd": answers.std(), "se": answers.sem()}
     return {"n": len(answers), **spread, "ci_low": low, "ci_high": high, "median": answers.median()}
+
+
+def number_summary(
+    data: pd.DataFrame, variables: str | Iterable[str], confidence: float = CONFIDENCE
+) -> pd.DataFrame:
+    """Mean, range and quartiles of numbers.
+
+    Parameters
+    ----------
+    data, variables, confidence
+        As in `means`.
+
+    Returns
+    -------
+    DataFrame
+        As `means`, then min, q1, q3, max (of the valid answers; q1, median and q3 as R's type 7).
+        R: ``quantile(x, na.rm = TRUE)``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from semfit.reliability import number_summary
+    >>> table = number_summary(pd.DataFrame({"staff": [1, 2, 4, 9]}), ["staff"])
+    >>> table[["min", "q1", "median", "q3", "max"]].to_numpy().tolist()
+    [[1.0, 1.75, 3.0, 5.25, 9.0]]
+    """
+    table = means(data, variables, confidence).set_index("variable")
+    at = {"min": 0, "q1": 0.25, "q3": 0.75, "max": 1}
+    quantiles = numeric_columns(data, variables).quantile([*at.values()]).T
+    return table.assign(**quantiles.set_axis([*at], axis=1)).reset_index()

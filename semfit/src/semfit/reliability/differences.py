@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pandas import DataFrame, Series
 from scipy import optimize, special, stats
 from statsmodels.discrete.discrete_model import Logit
@@ -21,6 +22,7 @@ from statsmodels.tools import add_constant
 
 from semfit.reliability.columns import (
     CONFIDENCE,
+    LeftOut,
     binary_columns,
     columns,
     numeric_columns,
@@ -266,6 +268,106 @@ def _two_by_two(first: Series, second: Series, confidence: float) -> dict:
     p = stats.fisher_exact(counts).pvalue if exact else p
     phi = np.sign(share[1] - share[0]) * np.sqrt(chi2 / n.sum())
     return sizes | groups | gap | test | {"p": p, "phi": phi}
+
+
+def usable_pairs(
+    data: DataFrame, pairs: Iterable[tuple[str, str]]
+) -> tuple[list[tuple[str, str]], LeftOut]:
+    """The pairs that `paired_gaps` can test.
+
+    Parameters
+    ----------
+    data : DataFrame
+    pairs : iterable of (first, second)
+
+    Returns
+    -------
+    tuple
+        The pairs, and what is left out as (reason, first variables): few (fewer than 2 complete
+        pairs), same_gap (the difference is the same for everyone). R: none.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from semfit.reliability import usable_pairs
+    >>> data = pd.DataFrame({"a": [1, 2, 3], "b": [3, 2, 2], "c": [2, 3, 4]})
+    >>> usable_pairs(data, [("a", "b"), ("a", "c")])
+    ([('a', 'b')], [('same_gap', ['a'])])
+    """
+    usable: list[tuple[str, str]] = []
+    lost: dict[str, list[str]] = {"few": [], "same_gap": []}
+    for first, second in pairs:
+        complete = numeric_columns(data, [first, second]).dropna()
+        if len(complete) < 2:
+            lost["few"].append(first)
+        elif np.isclose((complete[second] - complete[first]).std(), 0, atol=1e-12):
+            lost["same_gap"].append(first)
+        else:
+            usable.append((first, second))
+    return usable, [(why, names) for why, names in lost.items() if names]
+
+
+def compare_groups(
+    data: DataFrame, outcomes: Names, groups: Names, shares: bool = False
+) -> tuple[DataFrame, LeftOut]:
+    """Several outcomes in the two groups of several traits: means, or shares of what is 1 or 0.
+
+    Parameters
+    ----------
+    data : DataFrame
+    outcomes : iterable of str
+    groups : iterable of str
+        Traits with two values. An outcome is not compared by itself.
+    shares : bool
+        `compare_shares` instead of `compare_means`.
+
+    Returns
+    -------
+    tuple
+        The table of `compare_means` (or `compare_shares`), with p_holm over all its rows; without
+        rows where nothing is left. And what is left out: single_group or many_groups with a trait;
+        few_in_group (fewer than 2 answers, of shares 1), same (a constant in both groups) or
+        not_binary with a trait and outcomes. R: as there; ``p.adjust(p, "holm")`` over all.
+
+    Examples
+    --------
+    >>> import semfit
+    >>> from semfit.reliability import compare_groups
+    >>> data = semfit.example_data().assign(one=1, old=lambda d: (d["age"] > 4).astype(int))
+    >>> table, left_out = compare_groups(data, ["x1", "x2"], ["group", "old", "one"])
+    >>> len(table), left_out
+    (4, [('single_group', ['one'])])
+    """
+    names, parts, left_out = [*outcomes], [], LeftOut()
+    for group in groups:
+        n_groups = columns(data, [group])[group].nunique()
+        if n_groups != 2:
+            left_out.append(("single_group" if n_groups < 2 else "many_groups", [group]))
+            continue
+        lost: dict[str, list[str]] = {}
+        for outcome in (name for name in names if name != group):
+            why = _incomparable(columns(data, [outcome, group]), shares)
+            if why:
+                lost.setdefault(why, []).append(outcome)
+            else:
+                function = compare_shares if shares else compare_means
+                parts.append(function(data, [outcome], group))
+        left_out += [(why, [group, *lacking]) for why, lacking in lost.items()]
+    if not parts:
+        return DataFrame(), left_out
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(p_holm=multipletests(table["p"], method="holm")[1]), left_out
+
+
+def _incomparable(both: DataFrame, shares: bool) -> str:
+    """Why an outcome (first column) has no test by a trait (second) of two values; "" if it has."""
+    outcome, group = both.columns
+    answers = both.dropna().groupby(group)[outcome]
+    if len(answers) < 2 or (answers.count() < (1 if shares else 2)).any():
+        return "few_in_group"
+    if shares:
+        return "" if both[outcome].dropna().isin([0, 1]).all() else "not_binary"
+    return "same" if (answers.nunique() == 1).all() else ""
 
 
 def odds_ratios(

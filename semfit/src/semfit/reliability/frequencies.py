@@ -193,6 +193,57 @@ def shares(
     return DataFrame(rows)
 
 
+def histogram(data: DataFrame, variables: Names, least: int = 5) -> DataFrame:
+    """How many numbers lie in each of some bins of equal, round width.
+
+    Parameters
+    ----------
+    data : DataFrame, respondents x variables
+    variables : iterable of str
+    least : int
+        So many bins at least, before rounding; more by Sturges (1926) where there are many answers.
+
+    Returns
+    -------
+    DataFrame
+        variable, low, high, n (low <= x < high), n_valid, percent. Bins are 1, 2 or 5 times a power
+        of ten wide; of whole numbers 1 or more, and a bin of width 1 stands around its number.
+        R: ``hist(x, breaks = unique(c(low, high)), right = FALSE)$counts``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from semfit.reliability import histogram
+    >>> histogram(pd.DataFrame({"staff": [1, 2, 2, 9]}), ["staff"])[["low", "high", "n"]]
+       low  high  n
+    0  0.0   2.0  1
+    1  2.0   4.0  2
+    2  4.0   6.0  0
+    3  6.0   8.0  0
+    4  8.0  10.0  1
+    """
+    frame, parts = numeric_columns(data, variables), []
+    for name in frame:
+        numbers = valid_answers(frame[name]).to_numpy()
+        count = max(least, int(np.ceil(np.log2(len(numbers)))) + 1)
+        whole = bool((numbers % 1 == 0).all())
+        step = _round_step(np.ptp(numbers) / count, whole)
+        start = np.floor(numbers.min() / step + 1e-9)
+        edges = step * (start + np.arange(np.floor(numbers.max() / step + 1e-9) - start + 2))
+        n = np.histogram(numbers, edges)[0]
+        edges = edges - 0.5 if whole and step == 1 else edges
+        part = {"variable": name, "low": edges[:-1], "high": edges[1:], "n": n}
+        parts.append(DataFrame(part | {"n_valid": len(numbers), "percent": 100 * n / n.sum()}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _round_step(least: float, whole: bool) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is at least so much."""
+    least = max(least, 1) if whole or not least else least
+    power = 10.0 ** np.floor(np.log10(least))
+    return next(power * times for times in (1, 2, 5, 10) if power * times >= least * (1 - 1e-9))
+
+
 # --- missing data --------------------------------------------------------------------------------
 
 
