@@ -141,9 +141,7 @@ class _Card:
         asked = self.study.instrument
         if variable in asked.items:
             return [variable]
-        made = asked.derived.get(variable)
-        parts = made.sources if made else getattr(asked.constructs.get(variable), "items", [])
-        return [item for part in parts for item in self.items(part)]
+        return [i for part in asked.made_of.get(variable, []) for i in self.items(part)]
 
     @cached_property
     def used(self) -> set[str]:

@@ -15,14 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from mkb21.survey.files import Folders
-from mkb21.survey.instrument import (
-    FLAGS,
-    RESERVED,
-    Derived,
-    Instrument,
-    Wave,
-    load_instrument,
-)
+from mkb21.survey.instrument import FLAGS, RESERVED, Instrument, Wave, load_instrument
 from mkb21.survey.yaml_files import (
     BlockName,
     ItemName,
@@ -562,11 +555,9 @@ class _Cut:
 
     def behind(self, name: str) -> list[str]:
         """The items that were not asked of which a variable is made."""
-        made = self.full.derived.get(name) or self.full.constructs.get(name)
-        if made is None:
-            return [] if name in self.known else [name]
-        parts = made.sources if isinstance(made, Derived) else made.items
-        return [item for part in parts for item in self.behind(part)]
+        if name in self.full.made_of:
+            return [item for part in self.full.made_of[name] for item in self.behind(part)]
+        return [] if name in self.known else [name]
 
     def made(self) -> Analysis:
         said = self.said

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,6 @@ from mkb21.survey.instrument import (
 )
 
 Edited = tuple[DataFrame, DataFrame, DataFrame]  # values, missing, rows for the ledger
-Cells = str | list[str] | np.ndarray  # of a column of the ledger
 LEDGER = ["rule", "scope", "respondent_id", "variable", "before", "after"]
 MANY_SLIPS = 0.05
 RESPONSES = "responses.parquet"
@@ -146,7 +146,7 @@ def _with_scores(values: DataFrame, wave: Wave) -> DataFrame:
 # variable, before. No content of a personal column is in them.
 
 
-def _cases(index: Index, variable: Cells, before: Cells, **same: str) -> DataFrame:
+def _cases(index: Index, variable: Any, before: Any, **same: str) -> DataFrame:
     """Rows for the ledger; `same`: what is the same in all."""
     rows = {"respondent_id": index, "variable": variable, "before": before}
     return DataFrame(rows, dtype=str).assign(**same)

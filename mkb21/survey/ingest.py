@@ -129,10 +129,7 @@ def _locate(project: Folders, wave: Wave) -> Path:
 
 
 def _read_text(path: Path, export: Export) -> _Table:
-    """Delimited text.
-
-    The csv module keeps what `pandas.read_csv` loses: line numbers, short rows, double headers.
-    """
+    """Delimited text; pandas would lose line numbers, short rows and double headers."""
     text = _decode(path, export.encoding)
     if not text.strip():
         raise ValueError(f"{path} is empty.")
@@ -190,10 +187,7 @@ def _read_xlsx(path: Path, export: Export) -> _Table:
 
 
 def _read_sav(path: Path, export: Export) -> _Table:
-    """An SPSS file: a value with a label is read as its label, also when it is user-missing.
-
-    A user-missing value without a label is a blank.
-    """
+    """An SPSS file: values as their labels; a user-missing value without a label is a blank."""
     try:
         frame, meta = pyreadstat.read_sav(path, user_missing=True)
     except pyreadstat.ReadstatError as error:
@@ -295,29 +289,25 @@ def _texts(table: _Table, wave: Wave) -> DataFrame:
 
 
 def _read_meta(texts: DataFrame, wave: Wave, unit: str) -> tuple[DataFrame, list[str]]:
-    """Number, times and personal columns of each respondent, and their faults.
-
-    A time that the wave has no column for is NaT, such a duration NaN.
-    """
+    """Number, times (NaT without a column) and personal columns of respondents, and faults."""
     blank = Series("", index=texts.index, dtype=str)
     text = {name: texts.get(name, blank).str.strip() for name in [*RESERVED, *wave.personal]}
     meta, faults = {"respondent_id": text["respondent_id"]}, []
     if "respondent_id" in texts:
         faults += _id_faults(text["respondent_id"], unit)
-    for name in ("started", "finished"):
-        time = pd.to_datetime(text[name], format=wave.export.datetime, errors="coerce")
-        meta[name] = time.astype("datetime64[us]")  # one unit, also where all are blank
-    meta["duration_minutes"] = _numbers(text["duration_minutes"], wave.export.decimal)
-    written = {"duration_minutes": f"a number with decimal {wave.export.decimal!r}"}
     for name in RESERVED[1:]:
+        if name == "duration_minutes":
+            shape = f"a number with decimal {wave.export.decimal!r}"
+            meta[name] = _numbers(text[name], wave.export.decimal)
+        else:
+            shape = f"a time written as {wave.export.datetime}"
+            time = pd.to_datetime(text[name], format=wave.export.datetime, errors="coerce")
+            meta[name] = time.astype("datetime64[us]")  # one unit, also where all are blank
         bad = text[name][meta[name].isna() & (text[name] != "")]
-        shape = written.get(name, f"a time written as {wave.export.datetime}")
-        faults += [
-            f"{unit} {number}, column {wave.columns[name]!r}: {value!r} is not {shape}."
-            for number, value in bad.iloc[:SHOWN].items()
-        ]
+        column, shown = f"column {wave.columns.get(name)!r}", bad.iloc[:SHOWN].items()
+        faults += [f"{unit} {at}, {column}: {value!r} is not {shape}." for at, value in shown]
         if len(bad) > SHOWN:
-            faults.append(f"column {wave.columns[name]!r}: {len(bad) - SHOWN} more like these.")
+            faults.append(f"{column}: {len(bad) - SHOWN} more like these.")
     return DataFrame({**meta, **{name: text[name] for name in wave.personal}}), faults
 
 

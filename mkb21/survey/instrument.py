@@ -707,24 +707,20 @@ def _loop(needs: dict[str, list[str]]) -> list[str]:
 
 
 def _column_faults(wave: Wave, full: Instrument) -> Iterator[Fault]:
-    asked = wave.items
+    known = [*wave.items, *RESERVED]
     if "respondent_id" not in wave.columns:
         yield ("columns",), "respondent_id has no column; add it"
-    for item in asked:
-        if item not in wave.columns:
-            yield ("columns",), f"{item} has no column; add it, or list it under not_in_wave"
-    for variable in wave.columns:
+    for item in (item for item in wave.items if item not in wave.columns):
+        yield ("columns",), f"{item} has no column; add it, or list it under not_in_wave"
+    for variable in (variable for variable in wave.columns if variable not in known):
+        reason = f"unknown variable.{closest(variable, known)}"
         if variable in wave.not_in_wave:
-            yield ("columns", variable), "it has a column, but is listed under not_in_wave"
-        elif variable in full.items and variable not in asked:
+            reason = "it has a column, but is listed under not_in_wave"
+        elif variable in full.items:
             reason = f"it is asked {full.outside(variable, wave.wave)}, not in this wave"
-            yield ("columns", variable), reason
-        elif variable not in (*asked, *RESERVED):
-            near = closest(variable, [*asked, *RESERVED])
-            yield ("columns", variable), f"unknown variable.{near}"
-    for person in wave.personal:
-        if person in (*asked, *RESERVED):
-            yield ("personal", person), "this is the name of a question or of another column"
+        yield ("columns", variable), reason
+    for person in (person for person in wave.personal if person in known):
+        yield ("personal", person), "this is the name of a question or of another column"
     used = {("columns", name): column for name, column in wave.columns.items()}
     used |= {("personal", name): column for name, column in wave.personal.items()}
     used |= {("ignored", str(at)): column for at, column in enumerate(wave.ignored)}
@@ -782,10 +778,10 @@ def _rule_faults(wave: Wave, full: Instrument) -> Iterator[Fault]:
         for item in derived.sources if derived else [variable]:
             if item in wave.not_in_wave:
                 yield here, f"{item} was not asked in this wave"
-    used: dict[tuple[str, ...], list[str]] = {("rules", "duplicates"): rules.duplicates}
-    if rules.test_entries:
-        used["rules", "test_entries", "columns"] = rules.test_entries.columns
+    tests = rules.test_entries.columns if rules.test_entries else []
+    used = {("duplicates",): rules.duplicates, ("test_entries", "columns"): tests}
     columns = [*wave.personal, *RESERVED]
     for place, names in used.items():
         for name in (name for name in names if name not in columns):
-            yield place, f"unknown column {name!r}; use one of {', '.join(columns)}"
+            reason = f"unknown column {name!r}; use one of {', '.join(columns)}"
+            yield ("rules", *place), reason
