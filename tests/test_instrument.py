@@ -260,6 +260,18 @@ INSTRUMENT_FAULTS = {
         "blocks.company.items.size",
         "unknown scale 'sise'. Closest: size",
     ),
+    "unknown scale of a block": (
+        [("    scale: frequency\n    items:", "    scale: frequencies\n    items:")],
+        ("  frequency:", 2),
+        "blocks.frequency",
+        "unknown scale 'frequencies'. Closest: frequency",
+    ),
+    "any_at_least of an unknown item": (
+        [("      items: [use_twitter, use", "      items: [use_twiter, use")],
+        ("      items: [use_twiter", 1),
+        "derived.user.any_at_least.items",
+        "unknown variable 'use_twiter'. Closest: use_twitter",
+    ),
     "no scale": (
         [("        scale: channel\n", "")],
         ("      channel:", 1),
@@ -689,6 +701,12 @@ WAVE_FAULTS = {
         "wording: ",
         "wording.market.label",
         "not here: a block has title and question",
+    ),
+    "words that nothing has": (
+        [("ignored: [Status]", "ignored: [Status]\nwording: {size: {lable: {nl: a, en: b}}}")],
+        "wording: ",
+        "wording.size.lable",
+        "not here: an item has label and text",
     ),
     "words in one language": (
         [("ignored: [Status]", "ignored: [Status]\nwording: {size: {label: {nl: a}}}")],
