@@ -140,13 +140,8 @@ class Study:
             said = self.word(name, language)
             unasked = said == name and name in (*full.items, *full.derived, *full.constructs)
             names[name] = full.label(name, language) if unasked else said
-        return names | self.names_of_dummies(prepared.dummies, language)
-
-    def names_of_dummies(self, dummies: DataFrame, language: str = "") -> dict[str, str]:
-        """Dummy -> "sector: retail (against business services)"."""
-        language, names = language or self.language, {}
         against = words.section("absent", language)["against"]
-        for row in dummies.itertuples():
+        for row in prepared.dummies.itertuples():  # "sector: retail (against business services)"
             codes = self.instrument.codes(row.variable, language)
             compared = f"{codes[row.code]} ({against} {codes[row.against]})"
             names[row.dummy] = f"{self.word(row.variable, language)}: {compared}"
@@ -171,19 +166,14 @@ class Study:
             return f"{self.word(step, language)}: {self.word(variable, language)}"
         return words.values([code], language)[0]
 
-    def codes(self, variable: str) -> dict[str, str]:
-        """Code, as text -> label of the answers of a variable; {} where it has none."""
-        known = self.instrument
-        answered = variable in known.items or variable in known.derived
-        found = known.codes(variable, self.language) if answered else {}
-        return {str(code): label for code, label in found.items()}
-
     def labels(self, codes: Iterable[Any]) -> dict[Any, Any]:
         """Code -> what a reader sees."""
         return {code: self.word(code) for code in codes}
 
     def labels_of(self, table: DataFrame) -> dict[Any, str]:
         """What a figure needs: the words of a table's variables, with units, and of their codes."""
+        if "first" in table:  # pairs, by the first of each
+            return self.labels(table["first"])
         variables = table["variable"].unique()
         codes = self.analysis.answers(variables[0], self.language) if "code" in table else {}
         units = {name: self.analysis.unit(name, self.language) for name in variables}
@@ -252,8 +242,8 @@ class Study:
     ) -> tables.Display | None:
         """Write a table and return what is shown of it, by `show`; print why where there is none.
 
-        `name`: of the file; "": it is only shown. `shown`: what a reader sees instead of `table`: fewer rows, columns with words. `absent`: why
-        there is no table, a code of words.yaml or a text; see `absent`.
+        `name`: of the file; "": it is only shown. `shown`: what a reader sees instead of `table`:
+        fewer rows, columns with words. `absent`: why there is none; see `absent`.
         """
         if table is None or table.empty:
             self.absent(title, absent)
@@ -300,11 +290,8 @@ class Study:
             blocks = {item: full.block_of[item] for item in out.unasked}
             whole = {block for block in blocks.values() if block not in wave.blocks}
             titles = [full.blocks[block].title[self.language] for block in sorted(whole)]
-            titles += [
-                full.label(item, self.language)
-                for item, block in blocks.items()
-                if block not in whole
-            ]
+            alone = [item for item, block in blocks.items() if block not in whole]
+            titles += [full.label(item, self.language) for item in alone]
             name = out.label[self.language] if out.label else full.label(out.name, self.language)
             name = said.get(f"{out.kind}_left_out", "{}").format(name)
             lines.setdefault(", ".join(titles), []).append(name)
@@ -342,8 +329,9 @@ class Study:
             self.write(table, f"descriptives_{name}{end}")
         shares = {n: self.analysis.share(made.items[0], n).label[language] for n in result.shares}
         if result.kind != "answers":
-            said = words.section("descriptives", language) | {
-                "shares": next(iter(shares.values()), "")
+            said = {
+                **words.section("descriptives", language),
+                "shares": "".join([*shares.values()][:1]),
             }
             part = f" ({said[result.table]})" if result.table else ""
             alt = self._in_words(title + part, made.said)
@@ -357,14 +345,9 @@ class Study:
         """A table of indicators, written as `descriptives_<name>.csv`."""
         table = descriptives.indicators(spec, self.analysis, self.sample, self.missing)
         labels = {key: row.label[self.language] for key, row in spec.rows.items()}
-        shown, columns = (
-            table.assign(group=table["indicator"].map(labels)),
-            "label n estimate_short ci",
-        )
-        title = spec.title[self.language]
-        return self.result(
-            f"descriptives_{name}", table, columns, title, shown=shown, groups="group"
-        )
+        shows = {"shown": table.assign(group=table["indicator"].map(labels)), "groups": "group"}
+        file, title = f"descriptives_{name}", spec.title[self.language]
+        return self.result(file, table, "label n estimate_short ci", title, **shows)
 
     def with_sides(self, table: DataFrame) -> DataFrame:
         """A comparison of groups, whose `group` says in words which group is first and second."""
@@ -380,16 +363,14 @@ class Study:
         single = "code" in said and said["variable"].nunique() == 1
         key = "first" if "first" in said else "code" if single else "variable"
         value = next(name for name in ("percent", "mean", "difference") if name in said)
-        labels = self.labels_of(said) if key != "first" else self.labels(said["first"])
-        return figures.in_words(title, said, key, value, labels, self.language)
+        return figures.in_words(title, said, key, value, self.labels_of(said), self.language)
 
     def _drawn(self, result: Result, drawn: DataFrame) -> Figure:
         """The figure of a result."""
         how: dict[str, Any] = {"language": self.language, "title": result.title[self.language]}
         if result.kind == "gaps":
-            first, second = (name[self.language] for name in result.series)
-            return figures.gaps(drawn, self.labels(drawn["first"]), (first, second), **how)
-        if result.kind == "means":
+            how["series"] = [name[self.language] for name in result.series]
+        elif result.kind == "means":
             how["scale"] = self.analysis.answers(result.items[0], self.language)
         elif result.kind == "bars":
             how["sort"] = result.order == "value"

@@ -197,9 +197,8 @@ class _Card:
 
     def about_changes(self) -> dict[str, Any]:
         """What differs from the main model and from how that is fitted, and what is not there."""
-        old, new = (
-            (model or self.fit.model).statements() for model in (self.main.model, self.fit.model)
-        )
+        new = self.fit.model.statements()
+        old = self.main.model.statements() if self.main.model else new
         settings = []
         for name in (k for k in Plan.model_fields if k not in ("alternatives", "respecifications")):
             values = (getattr(plan, name) for plan in (self.base, self.plan))
@@ -229,11 +228,8 @@ class _Card:
     @property
     def questions(self) -> str:
         """The rows of the table of constructs, variables, questions and loadings."""
-        loaded, estimates = (
-            semfit.symbols(self.fit.model).query("op == '=~'"),
-            self.fit.estimates.query("op == '=~'"),
-        )
-        std = dict(zip(zip(estimates["lhs"], estimates["rhs"]), estimates["std_all"]))
+        loaded = semfit.symbols(self.fit.model).query("op == '=~'")
+        std = self.fit.estimates.query("op == '=~'").set_index(["lhs", "rhs"])["std_all"]
         observed = self.fit.model.observed
         alone = [("", name, "") for name in observed if name not in {*loaded["rhs"]}]
         lines, before, question = [], "", ""
@@ -351,12 +347,12 @@ class _Card:
         columns = [f"{study.word(one)} (n = {n})" for one, n in sizes.items()]
         own = self.prepared.hypotheses if len(self.prepared.hypotheses) else self.main.hypotheses
         lost = ", ".join(name for name in own["hypothesis"] if name not in {*table["name"]})
-        parts = [self.say("invented")] if study.wave.synthetic else []
-        parts += [
-            "\n".join(f"- {name}: {_plain(known[name])}" for name in dict.fromkeys(table["name"]))
-        ]
-        parts += [
+        stated = [f"- {name}: {_plain(known[name])}" for name in dict.fromkeys(table["name"])]
+        parts = [
+            self.say("invented") if study.wave.synthetic else "",
+            "\n".join(stated),
             self.say("how", yes=yes),
             self.table(["", *columns, self.say("agree")], lines, at=1),
+            self.say("not_here", which=lost) if lost else "",
         ]
-        return "\n\n".join([*parts, *[self.say("not_here", which=lost)] * bool(lost)])
+        return "\n\n".join(filter(None, parts))

@@ -50,34 +50,14 @@ SERIES = (("o", INK), ("s", "white"), ("D", "#9a9a9a"))  # marker and fill, dist
 LIGHT = 0.179  # luminance above which black stands out more than white (contrast as in WCAG 2)
 Look = dict[str, Any]  # what matplotlib is told on how a thing looks
 NEAR: Look = {"textcoords": "offset points", "fontsize": SMALL}  # a text beside a point
-STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": NORMAL,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": GREY,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.labelsize": SMALL,
-    "xtick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.labelsize": NORMAL,
-    "ytick.major.size": 0,
-    "legend.fontsize": SMALL,
-    "legend.frameon": False,
-    "svg.fonttype": "path",  # the same picture in every viewer; <title> and <desc> hold the words
-    "svg.hashsalt": "mkb21",
-}
 
 
 # --- style, saving -------------------------------------------------------------------------------
 
 
 def style() -> ContextDecorator:
-    """The house style, a context manager or decorator: matplotlib's defaults, then `STYLE`."""
-    return matplotlib.style.context(["default", STYLE])
+    """The house style, a context manager or decorator: matplotlib's defaults, then `house.mplstyle`."""
+    return matplotlib.style.context(["default", Path(__file__).with_name("house.mplstyle")])
 
 
 @style()
@@ -313,7 +293,7 @@ def bars(
     """Horizontal bars of percentages, with intervals.
 
     frame: variable, percent; optional: code (drawn instead of variable when there is one variable),
-    ci_low, ci_high, n_valid. All in percent, as `descriptives.frequencies` and `shares` give.
+    ci_low, ci_high, n_valid. All in percent, as `reliability.frequencies` and `shares` give.
     labels: code or variable. sort: from high to low; False keeps the order of the frame (ordered
     scales).
     """
@@ -459,18 +439,13 @@ def _stack(table: DataFrame, labels: dict, title: str, caption: str) -> tuple[Pa
 
 @style()
 def gaps(
-    frame: DataFrame,
-    labels: dict,
-    series: tuple[str, str],
-    language: str,
-    title: str = "",
+    frame: DataFrame, labels: dict, series: Sequence[str], language: str, title: str = ""
 ) -> Figure:
     """Two means per pair, joined by a line, and their difference in numbers: a dumbbell plot.
 
     frame: first, mean_first, mean_second, difference; optional: ci_low, ci_high (of the
-    difference), n: as `descriptives.paired_gaps` gives. Sorted by mean_first. labels: the first
-    variable of each pair. series: what the first and the second are, such as ("motivation",
-    "perception").
+    difference), n: as `reliability.paired_gaps` gives. Sorted by mean_first. labels: the first
+    variable of each pair. series: what the first and the second are ("motivation", "perception").
     """
     names = ["mean_first", "mean_second"]
     rows = checked(frame, ["first"], [*names, "difference"])
@@ -495,24 +470,19 @@ def gaps(
     axes.margins(x=room / (0.5 * FULL - 2 * room))
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(_ticks(language))
-    _differences(axes, rows, language)
+    aside: Look = {"xycoords": ("axes fraction", "data"), **NEAR}  # the differences
+    heading = section("figures", language)["gap"]
+    axes.annotate(heading, (1, 0), xytext=(8, 9), va="bottom", weight="bold", **aside)
+    for y, row in rows.iterrows():
+        shown = number(row["difference"], 2, language)
+        if pd.notna(row.get("ci_low")):
+            shown += f" {interval(row['ci_low'], row['ci_high'], 2, language)}"
+        axes.annotate(shown, (1, y), xytext=(8, 0), va="center", **aside)
     return figure
 
 
 def _ticks(language: str) -> FuncFormatter:
     return FuncFormatter(lambda tick, _: short(tick, 2, language))
-
-
-def _differences(axes: Axes, rows: DataFrame, language: str) -> None:
-    """A column of differences with their intervals, right of the axes."""
-    how: Look = {"xycoords": ("axes fraction", "data"), **NEAR}
-    heading = section("figures", language)["gap"]
-    axes.annotate(heading, (1, 0), xytext=(8, 9), va="bottom", weight="bold", **how)
-    for y, row in rows.iterrows():
-        shown = number(row["difference"], 2, language)
-        if pd.notna(row.get("ci_low")):
-            shown += f" {interval(row['ci_low'], row['ci_high'], 2, language)}"
-        axes.annotate(shown, (1, y), xytext=(8, 0), va="center", **how)
 
 
 @style()

@@ -431,14 +431,9 @@ def _check(said: Analysis, full: Instrument, files: Iterable[str], source: Sourc
     results = Counter(here[-1] for here, spec in _specs(said) if isinstance(spec, Result))
     results.update(said.indicators.keys())
     for here, spec in _specs(said):
-        if isinstance(spec, Result):
-            _check_result(spec, full, here, source)
-            if results[here[-1]] > 1:
-                source.fault(here, "another result or table of indicators has this name too")
-        elif sum([spec.block is not None, bool(spec.items), spec.contrast is not None]) != 1:
-            source.fault(here, "give either block, items or contrast")
-        elif spec.contrast is None and (spec.share is None) == (not spec.codes):
-            source.fault(here, "give either share or codes: what is counted")
+        if isinstance(spec, Result) and results[here[-1]] > 1:
+            source.fault(here, "another result or table of indicators has this name too")
+        source.note((here, reason) for reason in _unfit(spec, full))
         wanted = spec.shares if isinstance(spec, Result) else [spec.share] if spec.share else []
         for item in (i for i in _items(spec, full)[:1] if i in full.items):
             scale = full.scale_name(item)
@@ -447,21 +442,25 @@ def _check(said: Analysis, full: Instrument, files: Iterable[str], source: Sourc
                 source.unknown(here, f"share of the scale {scale}", name, there)
 
 
-def _check_result(result: Result, full: Instrument, here: tuple, source: SourceFile) -> None:
-    """Its kind is one that its items can have."""
-    if (result.block is None) == (not result.items):
-        source.fault(here, "give either block or items")
-        return
-    if result.kind == "gaps" and len(result.series) != 2:
-        source.fault(here, "gaps needs two series: what the first and the second are")
-    items = _items(result, full)
-    if not items or not {*items} <= {*variables(full)}:
-        return  # noted above
-    kinds = fitting(items, full)
-    if not kinds:
-        source.fault(here, "its items stand on different scales: name those of one")
-    elif result.kind and result.kind not in kinds:
-        source.fault(here, f"{result.kind} does not fit its items; use {', '.join(kinds)}")
+def _unfit(spec: Result | Indicator, full: Instrument) -> Iterator[str]:
+    """What is wrong with the items of a result or indicator, and with what is made of them."""
+    items = _items(spec, full)
+    if isinstance(spec, Indicator):
+        if sum([spec.block is not None, bool(spec.items), spec.contrast is not None]) != 1:
+            yield "give either block, items or contrast"
+        elif spec.contrast is None and (spec.share is None) == (not spec.codes):
+            yield "give either share or codes: what is counted"
+    elif (spec.block is None) == (not spec.items):
+        yield "give either block or items"
+    else:
+        if spec.kind == "gaps" and len(spec.series) != 2:
+            yield "gaps needs two series: what the first and the second are"
+        known = items and {*items} <= {*variables(full)}  # other names are noted by `_check`
+        kinds = fitting(items, full) if known else ()
+        if known and not kinds:
+            yield "its items stand on different scales: name those of one"
+        elif known and spec.kind and spec.kind not in kinds:
+            yield f"{spec.kind} does not fit its items; use {', '.join(kinds)}"
 
 
 def _items(spec: Result | Indicator, known: Instrument) -> list[str]:
@@ -545,13 +544,11 @@ class _Cut:
         lacking = [v for v in (needed or [name]) if v not in self.known]
         if lacking:
             unasked = tuple(dict.fromkeys(i for v in lacking for i in self.behind(v)))
-            if not unasked or not all(map(self.later, unasked)):
+            outside = [self.full.outside(item, self.wave.wave) for item in unasked]
+            # of questions of later waves a reader of this one need not know
+            if not outside or not all(why.startswith("since") for why in outside):
                 self.lost.append(LeftOut(kind, name, unasked or tuple(lacking), label))
         return not lacking
-
-    def later(self, item: str) -> bool:
-        """Is it a question of later waves, of which a reader of this one need not know?"""
-        return self.full.outside(item, self.wave.wave).startswith("since")
 
     def behind(self, name: str) -> list[str]:
         """The items that were not asked of which a variable is made."""

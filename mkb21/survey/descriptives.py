@@ -101,13 +101,10 @@ def tables_of(result: Result, analysis: Analysis, rows: DataFrame, missing: Data
 
 def _usable(rows: DataFrame, names: Iterable[str], least: int) -> tuple[list[str], LeftOut]:
     """The variables with enough answers; the others with the reason."""
-    n = {name: int(rows[name].notna().sum()) for name in names}
-    lost = {
-        "unanswered": [name for name in n if not n[name]],
-        "few": [name for name in n if 0 < n[name] < least],
-    }
-    left_out = [(why, found) for why, found in lost.items() if found]
-    return [name for name in n if n[name] >= least], left_out
+    n = rows[[*names]].notna().sum()
+    lost = {"unanswered": n.index[n == 0], "few": n.index[(n > 0) & (n < least)]}
+    left_out = [(why, [*found]) for why, found in lost.items() if len(found)]
+    return [*n.index[n >= least]], left_out
 
 
 def _bars(rows: DataFrame, items: list[str], both: list[str], analysis: Analysis) -> DataFrame:
