@@ -193,13 +193,18 @@ def test_a_result_edited_by_hand_is_made_again(done):
     assert note.read_text() == "nl 7"
 
 
-CODE = ["mkb21/run/paths.py", "mkb21/page/words.yaml", "semfit/fitting/search.py"]
+CODE = [
+    "mkb21/run/paths.py",
+    "mkb21/page/words.yaml",
+    "mkb21/page/house.mplstyle",
+    "semfit/fitting/search.py",
+]
 
 
 @pytest.mark.parametrize("changed", [*CODE, "requirements.lock"])
 def test_changed_code_or_versions_run_everything(done, tmp_path, monkeypatch, changed):
     for name in CODE:
-        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("before")
     (done.root / "requirements.lock").write_text("before")
     monkeypatch.setattr(pipeline, "packages", lambda: [tmp_path / "mkb21", tmp_path / "semfit"])

@@ -207,7 +207,7 @@ def _code(project: Project) -> Sums:
         f"{package.name}/{path.relative_to(package).as_posix()}": checksum(path)
         for package in packages()
         for path in sorted(package.rglob("*"))
-        if path.suffix in (".py", ".yaml")
+        if path.suffix in (".py", ".yaml", ".mplstyle")
     }
     lock = project.root / "requirements.lock"
     return code | ({lock.name: checksum(lock)} if lock.is_file() else {})

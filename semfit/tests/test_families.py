@@ -195,7 +195,7 @@ def test_bins_have_a_round_width_that_fits_the_numbers():
 
 
 def test_pairs_without_a_test_are_named(data):
-    data = data.assign(a2=data["a1"] + 1, b2=np.nan)
+    data = data.assign(a2=data["a1"] + 1, b2=data["b1"].where(data.index == 0))
     pairs = [("a1", "a2"), ("a1", "a3"), ("b1", "b2")]
     assert r.usable_pairs(data, pairs) == (
         [("a1", "a3")],
