@@ -20,16 +20,13 @@ from mkb21.survey.analysis import Chosen, Indicators, Result, Section, load_anal
 from mkb21.survey.files import check_language
 from mkb21.survey.instrument import load_wave
 
-PERCENTAGES = "label n n_valid percent ci_percent"
-COLUMNS = {  # of the table below a figure, by its kind
-    "bars": PERCENTAGES,
-    "stacked": PERCENTAGES,
-    "shares": PERCENTAGES,
+COLUMNS = {  # of the table below a figure, by its kind; of others, those of `PERCENTAGES`
     "means": "label n mean sd ci",
     "gaps": "label n mean_first mean_second difference ci p_holm cohens_dz dz_ci",
     "histogram": "label n mean sd min q1 median q3 max",
     "answers": "label n_asked n percent ci_percent",
 }
+PERCENTAGES = "label n n_valid percent ci_percent"
 
 
 class Study:
@@ -156,13 +153,13 @@ class Study:
     def word(self, code: Any, language: str = "") -> Any:
         """What a reader sees of a code: a label of the questionnaire, a word, or the code itself."""
         known, language = self.instrument, language or self.language
-        if code in known.items or code in known.derived or code in known.constructs:
+        latents, questions = self.analysis.structural.latents, [*known.items, *known.derived]
+        if code in questions or code in known.constructs:
             return known.label(code, language)
-        latents = self.analysis.structural.latents
         if code in latents:
             return latents[code][language]
         step, _, variable = str(code).partition("_")
-        if step == "outside" and variable in [*known.items, *known.derived]:  # of cleaning
+        if step == "outside" and variable in questions:  # of cleaning
             return f"{self.word(step, language)}: {self.word(variable, language)}"
         return words.values([code], language)[0]
 
@@ -202,8 +199,8 @@ class Study:
     ) -> tables.Display:
         """A table to look at, with the notice of the wave; see `tables.display`.
 
-        Codes become words; the column `label`, where it is asked for and not there, is made by
-        `labelled`. `columns` may also be names out of words.yaml: "label n mean ci".
+        Codes become words; a `label` that is asked for and not there is made by `labelled`.
+        `columns` may also be names out of words.yaml: "label n mean ci".
         """
         if isinstance(columns, str):
             columns = words.columns(columns, self.language)
@@ -379,7 +376,7 @@ class Study:
     def _below(self, result: Result, table: DataFrame, shares: dict[str, str]) -> tables.Display:
         """The table of a result; `shares`: name -> heading."""
         kind, groups = result.table or result.kind or "", None
-        columns = words.columns(COLUMNS[kind], self.language)
+        columns = words.columns(COLUMNS.get(kind, PERCENTAGES), self.language)
         notes = [result.note[self.language]] if result.note else []
         if kind == "shares":
             table, groups = table.assign(group=table["group"].map(shares)), "group"

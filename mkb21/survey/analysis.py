@@ -250,10 +250,7 @@ class Analysis(Strict):
     ) -> list[str]:
         """Names that a notebook was given, or one; None: those that the file says.
 
-        Raises
-        ------
-        ValueError
-            One is not `among` the names (those of all variables) of this wave, with the closest.
+        `ValueError` of one that is not `among` the names (of all variables) of this wave.
         """
         known = list(among) or variables(self.questions)
         names = [given] if isinstance(given, str) else list(said if given is None else given)

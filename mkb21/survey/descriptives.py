@@ -54,21 +54,9 @@ class Tables:
 
 
 def tables_of(result: Result, analysis: Analysis, rows: DataFrame, missing: DataFrame) -> Tables:
-    """The tables of a result.
+    """The tables of a result of `load_analysis`, which knows its kind.
 
-    Parameters
-    ----------
-    result : Result
-        Of an analysis that `load_analysis` made: with its kind.
-    analysis : Analysis
-    rows : DataFrame, respondents x variables
-        The sample of the result.
-    missing : DataFrame
-        Why an answer is missing, by the index of `rows`.
-
-    Returns
-    -------
-    Tables
+    rows: respondents x variables, of its sample. missing: why an answer is, by the index of `rows`.
     """
     items = result.items
     if not len(rows):
@@ -175,16 +163,13 @@ def indicators(
 ) -> DataFrame:
     """The rows of a table of indicators, one below the other.
 
-    Returns
-    -------
-    DataFrame
-        indicator (the name of its row), variable ("difference" of a contrast), n (valid answers),
-        estimate (per cent, or points of the scale), ci_low, ci_high.
+    Gives indicator (the name of its row), variable ("difference" of a contrast), n (valid answers),
+    estimate (per cent, or points of the scale), ci_low, ci_high.
     """
-    parts = []
-    for name, spec in table.rows.items():
-        part = _indicator(spec, analysis, sample(spec.sample), missing)
-        parts.append(part.assign(indicator=name))
+    parts = [
+        _indicator(spec, analysis, sample(spec.sample), missing).assign(indicator=name)
+        for name, spec in table.rows.items()
+    ]
     columns = ["indicator", "variable", "n", "estimate", "ci_low", "ci_high"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else DataFrame(columns=columns)
 
