@@ -155,7 +155,7 @@ def test_correlations_within_a_construct_follow_the_loadings(users, assumptions)
             assert 0.75 * implied < r.at[a, b] < 1.02 * implied, (a, b)
 
 
-def test_a_motive_goes_most_with_the_result_of_the_same_name(users, wave):
+def test_a_motive_goes_most_with_the_result_of_the_same_name(users, assumptions):
     motives, results = zip(*assumptions.model.paired_items, strict=True)
     r = users[[*motives, *results]].corr().loc[list(motives), list(results)].to_numpy()
     assert (r > 0).all()
