@@ -194,6 +194,13 @@ def test_bins_have_a_round_width_that_fits_the_numbers():
         r.histogram(weeks.assign(empty=np.nan), ["empty"])
 
 
+def test_a_highest_number_at_an_edge_has_no_bin_of_its_own():
+    marks = pd.DataFrame({"mark": [2.5, 6.0, 6.5, 7.5, 8.0, 9.5, 10.0], "same": 7.0})
+    bins = r.histogram(marks, ["mark"])
+    assert bins["high"].max() == 10 and bins["n"].tolist() == [1, 0, 3, 3]
+    assert r.histogram(marks + 0.5, ["same"])["n"].tolist() == [7]
+
+
 def test_pairs_without_a_test_are_named(data):
     data = data.assign(a2=data["a1"] + 1, b2=data["b1"].where(data.index == 0))
     pairs = [("a1", "a2"), ("a1", "a3"), ("b1", "b2")]

@@ -206,8 +206,9 @@ def histogram(data: DataFrame, variables: Names, least: int = 5) -> DataFrame:
     Returns
     -------
     DataFrame
-        variable, low, high, n (low <= x < high), n_valid, percent. Bins are 1, 2 or 5 times a power
-        of ten wide; of whole numbers 1 or more, and a bin of width 1 stands around its number.
+        variable, low, high, n (low <= x < high; of numbers that are not whole the last bin holds its
+        upper end too), n_valid, percent. Bins are 1, 2 or 5 times a power of ten wide; of whole
+        numbers 1 or more, and a bin of width 1 stands around its number.
         R: ``hist(x, breaks = unique(c(low, high)), right = FALSE)$counts``.
 
     Examples
@@ -229,7 +230,10 @@ def histogram(data: DataFrame, variables: Names, least: int = 5) -> DataFrame:
         whole = bool((numbers % 1 == 0).all())
         step = _round_step(np.ptp(numbers) / count, whole)
         start = np.floor(numbers.min() / step + 1e-9)
-        edges = step * (start + np.arange(np.floor(numbers.max() / step + 1e-9) - start + 2))
+        last = np.floor(numbers.max() / step + 1e-9) + 1
+        if not whole:  # what ends at an edge needs no bin beyond it
+            last = max(np.ceil(numbers.max() / step - 1e-9), start + 1)
+        edges = step * np.arange(start, last + 1)
         n = np.histogram(numbers, edges)[0]
         edges = edges - 0.5 if whole and step == 1 else edges
         part = {"variable": name, "low": edges[:-1], "high": edges[1:], "n": n}
