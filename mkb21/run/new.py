@@ -70,7 +70,7 @@ def notebook(project: Project, name: str) -> Path:
         what = f"{taken[name]:02d}_{name}.ipynb is there" if name in taken else "99 is taken"
         raise ValueError(f"{what} already: choose another name, or rename a notebook")
     path = project.notebooks / f"{number}_{name}.ipynb"
-    return _write(project, path, "notebook.ipynb", name=name, number=str(number))
+    return _write(project, path, "notebook.json", name=name, number=str(number))
 
 
 def _write(project: Project, path: Path, template: str, **texts: str) -> Path:

@@ -387,20 +387,9 @@ def load_analysis(project: Folders, wave: Wave) -> Analysis:
     return _Cut(said, full, wave).made().model_copy(update={"files": files})
 
 
-def _check(said: Analysis, full: Instrument, files: Iterable[str], source: SourceFile) -> None:
-    """Every name in the file is one of the questionnaire, or of the file itself."""
+def _check_structural(said: Analysis, full: Instrument, source: SourceFile) -> None:
+    """The names and codes in the plans of models."""
     known, plan = variables(full), said.structural
-    names: dict[str, Iterable[str]] = {
-        "block": full.blocks,
-        "item": full.items,
-        "variable": known,
-        "construct": full.constructs,
-        "scale": full.scales,
-        "model": files,
-        "sample": said.samples,
-        "contrast": said.contrasts,
-    }
-    source.note((place, reason) for place, _, reason in unknown_names(said, names))
     for name in _names_in(plan.sample, said.samples):
         if name not in known:
             near = [*said.samples, *known]
@@ -408,19 +397,34 @@ def _check(said: Analysis, full: Instrument, files: Iterable[str], source: Sourc
     for model, update in plan.models.items():
         for key in (key for key in update if key not in Plan.model_fields):
             source.unknown(("structural", "models", model), "key", key, Plan.model_fields)
+    for variable, code in plan.nominal.items():
+        if variable in known and code not in full.codes(variable):
+            source.fault(("structural", "nominal", variable), f"it has no code {code}")
+    for name in plan.who.predictors if plan.who else []:
+        if name in known and _kind(name, full) == "nominal" and len(full.codes(name)) > 2:
+            reason = f"{name} has no order: give a derived variable of 0 and 1 instead"
+            source.fault(("structural", "who", "predictors"), reason)
+
+
+def _check(said: Analysis, full: Instrument, files: Iterable[str], source: SourceFile) -> None:
+    """Every name in the file is one of the questionnaire, or of the file itself."""
+    names: dict[str, Iterable[str]] = {
+        "block": full.blocks,
+        "item": full.items,
+        "variable": variables(full),
+        "construct": full.constructs,
+        "scale": full.scales,
+        "model": files,
+        "sample": said.samples,
+        "contrast": said.contrasts,
+    }
+    source.note((place, reason) for place, _, reason in unknown_names(said, names))
+    _check_structural(said, full, source)
     for scale, shares in said.shares.items():
         codes = full.scales[scale].codes if scale in full.scales else None
         for name, share in shares.items():
             for code in (c for c in share.codes if codes is not None and c not in codes):
                 source.fault(("shares", scale, name), f"the scale has no code {code}")
-    for variable, code in plan.nominal.items():
-        if variable in known and code not in full.codes(variable):
-            source.fault(("structural", "nominal", variable), f"it has no code {code}")
-    who = said.structural.who
-    for name in who.predictors if who else []:
-        if name in known and _kind(name, full) == "nominal" and len(full.codes(name)) > 2:
-            reason = f"{name} has no order: give a derived variable of 0 and 1 instead"
-            source.fault(("structural", "who", "predictors"), reason)
     times = Counter(item for pair in said.pairs for item in pair)
     for position, pair in enumerate(said.pairs):
         for item in (i for i in dict.fromkeys(pair) if times[i] > 1):
