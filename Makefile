@@ -30,8 +30,8 @@ help:
 run: $(READY)
 	@$(IN_VENV) mkb21.run.cli run $(WAVE) $(ARGS)
 
-# side by side, a file at a time: tests of one file share what they make
-TESTS := -n auto --dist loadfile --doctest-modules
+# side by side, a file at a time: tests of one file share what they make; in the order of conftest.py
+TESTS := -n auto --dist loadfile --no-loadscope-reorder --doctest-modules
 
 check: $(READY)
 	@$(IN_VENV) ruff check
